@@ -53,8 +53,7 @@ apt_install() {
     local apt=("${ROOT[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300)
     "${apt[@]}" install --no-install-recommends "$@" >&2 && return
     say "refreshing the package lists"
-    "${apt[@]}" update >&2
-    return 1
+    "${apt[@]}" update >&2 && "${apt[@]}" install --no-install-recommends "$@" >&2
 }
 
 # cached BASE NAME FILL…: prints the folder NAME of the cache BASE; when it is not there, runs
@@ -100,10 +99,10 @@ fill_pip() {
 # install_pip: the means for fill_pip.
 install_pip() { python3 -m pip --version >/dev/null 2>&1 || install_packages python3-pip; }
 
-# find_java TOOL MIN MAX: the `bin/TOOL` of a Java between two major versions: $JAVA_HOME, then
-# the one on the PATH, then the oldest that fits below /usr/lib/jvm. Fails when there is none.
+# find_java TOOL VERSION: the `bin/TOOL` of a Java of at least that version: of $JAVA_HOME, then of
+# the PATH, then the oldest that fits below /usr/lib/jvm. Fails when there is none.
 find_java() {
-    local tool="$1" min="$2" max="$3" home homes version
+    local tool="$1" home homes version
     mapfile -t homes < <(
         [[ -z "${JAVA_HOME:-}" ]] || printf '%s\n' "$JAVA_HOME"
         home="$(command -v "$tool")" && dirname "$(dirname "$(readlink -f "$home")")"
@@ -112,13 +111,22 @@ find_java() {
     for home in "${homes[@]}"; do
         [[ -x "$home/bin/$tool" && -r "$home/release" ]] || continue
         version="$(sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "$home/release")"
-        if ((${version:-0} >= min && ${version:-0} <= max)); then
+        if ((${version:-0} >= $2)); then
             printf '%s\n' "$home/bin/$tool"
             return
         fi
     done
     return 1
 }
+
+# install_java TOOL VERSION PACKAGE: prints what find_java does, after installing PACKAGE if need be.
+install_java() {
+    find_java "$1" "$2" && return
+    install_packages "$3"
+    find_java "$1" "$2" || die "found no $1 of Java $2 or later, although $3 is installed; set JAVA_HOME to one"
+}
+
+install_maven() { command -v mvn >/dev/null || install_packages maven; }
 
 # --- ports ---
 

@@ -85,8 +85,9 @@ cache_key() {
 
 # fill_maven POM DIR: the jars that POM names, with all they need.
 fill_maven() {
+    local said
     say "fetching the jars of $(basename "$1")"
-    mvn -q -B -f "$1" dependency:copy-dependencies -DoutputDirectory="$2"
+    said="$(mvn -q -B -f "$1" dependency:copy-dependencies -DoutputDirectory="$2" 2>&1)" || { printf '%s\n' "$said"; return 1; }
 }
 
 # fill_pip REQUIREMENT DIR: one package of PyPI. A plain folder and not a virtual environment,
@@ -276,8 +277,8 @@ usage() {
 #   OPTIONS_USAGE   of `start`                  RETRY_PATTERN  log text of a failure that passes
 # and the functions
 #   server_options ARGUMENT…   reads the options of `start` into SETTINGS (key=value)
-#   server_install             makes sure that everything is there
 #   server_locate              MARKER, from DIR
+#   server_install             makes sure that everything is there, for DIR if that is set
 #   server_configure           files and COMMAND, from DIR, PORTS and the file DIR/settings
 #   server_ready               whether it answers
 #   server_print               the KEY=VALUE lines
@@ -300,8 +301,8 @@ server_main() {
         server_options "$@"
         mkdir -p "$DIR"
         server_locked
-        server_install
         server_locate
+        server_install
         touch "$DIR/settings"
         ((${#SETTINGS[@]} == 0)) || remember_settings
         server_start

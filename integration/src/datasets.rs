@@ -1,0 +1,3 @@
+//! Real data to try the pipeline on.
+
+pub mod debian;

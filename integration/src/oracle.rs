@@ -1,0 +1,32 @@
+//! The independent truth: builds every document of an index from whole tables, in memory.
+//! In: a `*.schema.yml` and a connection. Out: id → document, to compare with an index.
+//! Must not: share code with the product, or be clever: it reads everything in one snapshot, joins
+//! with hash maps, and renders values from Postgres' own text output.
+//! Why it can be trusted: what it does is so plain that a fault of the product and a fault here
+//! would have to be the same by chance.
+
+pub mod compare;
+mod document;
+mod tables;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+pub use compare::{Comparison, Found, compare};
+
+/// Documents by id.
+pub type Documents = BTreeMap<String, Value>;
+
+/// Builds every document that `schema` (the text of a `*.schema.yml`) describes, from one snapshot
+/// of the database.
+///
+/// # Errors
+/// When the file uses something that the oracle does not know, or the database cannot be read.
+pub async fn documents(schema: &str, database: &mut tokio_postgres::Client) -> Result<Documents> {
+    let file: Value =
+        serde_saphyr::from_str(schema).context("the oracle cannot read the schema file")?;
+    let mut tables = tables::Tables::load(&file, database).await?;
+    document::build_all(&file, &mut tables)
+}

@@ -1,0 +1,4 @@
+//! What the product does when nothing fails.
+
+mod changes;
+mod scaling;

@@ -1,0 +1,1 @@
+//! A test for each guarantee, by its id.

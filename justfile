@@ -1,0 +1,42 @@
+# What people do with this repository. `just` lists it; every recipe is one command that also
+# works without `just`.
+
+# List the recipes.
+default:
+    @just --list
+
+# Start Postgres, Kafka and OpenSearch for this checkout.
+up:
+    deploy/up
+
+# Stop them; `just down --wipe` removes their data.
+down *args:
+    deploy/down {{args}}
+
+# The main job end to end on real servers.
+demo *args:
+    deploy/demo {{args}}
+
+# The same with every package of a Debian archive.
+demo-debian *args:
+    integration/datasets/debian/run {{args}}
+
+# All tests, as continuous integration runs them.
+test *args:
+    deploy/test {{args}}
+
+# Format the code.
+fmt:
+    cargo fmt --all
+
+# Lints, warnings are errors.
+lint:
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Bans, licences and sources of dependencies (needs cargo-deny).
+deny:
+    cargo deny check bans licenses sources
+
+# The longest files without their tests.
+sizes:
+    @git ls-files '*.rs' | grep -vE '(^|/)(tests?|benches)(/|\.rs$)|/tests\.rs$' | xargs awk 'FNR==1{stop=0} /#\[cfg\(test\)\]/{stop=1} !stop{n[FILENAME]++} END{for(f in n) print n[f], f}' | sort -rn | head -20

@@ -47,13 +47,15 @@ install_packages() {
     try apt_install "${missing[@]}" || die "could not install ${missing[*]}"
 }
 
-# Tells apt to wait for another apt and never to ask. The lists are refreshed only when the
-# first attempt fails: mostly they are good enough, and refreshing takes a while.
+# Tells apt to wait for another apt and never to ask, and shows its words only when it fails. The
+# lists are refreshed only when the first attempt fails: mostly they are good enough, and
+# refreshing takes a while.
 apt_install() {
-    local apt=("${ROOT[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300)
-    "${apt[@]}" install --no-install-recommends "$@" >&2 && return
+    local said apt=("${ROOT[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300)
+    said="$("${apt[@]}" install --no-install-recommends "$@" 2>&1)" && return
     say "refreshing the package lists"
-    "${apt[@]}" update >&2 && "${apt[@]}" install --no-install-recommends "$@" >&2
+    said="$("${apt[@]}" update 2>&1 && "${apt[@]}" install --no-install-recommends "$@" 2>&1)" ||
+        { printf '%s\n' "$said" >&2; return 1; }
 }
 
 # cached BASE NAME FILL…: prints the folder NAME of the cache BASE; when it is not there, runs

@@ -54,8 +54,10 @@ apt_install() {
     local said apt=("${ROOT[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300)
     said="$("${apt[@]}" install --no-install-recommends "$@" 2>&1)" && return
     say "refreshing the package lists"
-    said="$("${apt[@]}" update 2>&1 && "${apt[@]}" install --no-install-recommends "$@" 2>&1)" ||
-        { printf '%s\n' "$said" >&2; return 1; }
+    said="$("${apt[@]}" update 2>&1 && "${apt[@]}" install --no-install-recommends "$@" 2>&1)" && return
+    printf '%s\n' "$said" >&2
+    [[ "$said" != *"Unable to locate package"* ]] || die "this system does not carry all of: $*"
+    return 1
 }
 
 # cached BASE NAME FILL…: prints the folder NAME of the cache BASE; when it is not there, runs
@@ -99,9 +101,6 @@ fill_pip() {
     python3 -m pip install -q --no-deps --disable-pip-version-check --root-user-action=ignore --target "$2" "$1"
 }
 
-# install_pip: the means for fill_pip.
-install_pip() { python3 -m pip --version >/dev/null 2>&1 || install_packages python3-pip; }
-
 # find_java TOOL VERSION: the `bin/TOOL` of a Java of at least that version: of $JAVA_HOME, then of
 # the PATH, then the oldest that fits below /usr/lib/jvm. Fails when there is none.
 find_java() {
@@ -122,14 +121,21 @@ find_java() {
     return 1
 }
 
-# install_java TOOL VERSION PACKAGE: prints what find_java does, after installing PACKAGE if need be.
-install_java() {
-    find_java "$1" "$2" && return
-    install_packages "$3"
-    find_java "$1" "$2" || die "found no $1 of Java $2 or later, although $3 is installed; set JAVA_HOME to one"
+# install_missing NEED…: the packages for what is not there: `TOOL:VERSION` of a Java, mvn, pip or
+# openssl. All at once, so that a person who must install them learns of all.
+install_missing() {
+    local need packages=()
+    for need in "$@"; do
+        case "$need" in
+        java:*) find_java java "${need#*:}" >/dev/null || packages+=(default-jre-headless) ;;
+        javac:*) find_java javac "${need#*:}" >/dev/null || packages+=(default-jdk-headless) ;;
+        mvn) command -v mvn >/dev/null || packages+=(maven) ;;
+        pip) python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip) ;;
+        *) command -v "$need" >/dev/null || packages+=("$need") ;;
+        esac
+    done
+    install_packages "${packages[@]}"
 }
-
-install_maven() { command -v mvn >/dev/null || install_packages maven; }
 
 # --- ports ---
 

@@ -30,18 +30,11 @@ stack_locked() {
     flock -w 1800 "$lock" || die "it has not ended for half an hour"
 }
 
-# How the stack of this folder runs: as it was started, else as $STACK says.
+# KIND: how the stack of this folder runs (native, compose), empty when there is none.
 stack_kind() {
-    local kind="${STACK:-}" found=""
-    [[ ! -d "$STACK_DIR/postgres" ]] || found=native
-    [[ ! -e "$STACK_DIR/compose.env" ]] || found=compose
-    case "$kind" in
-    "" | native | compose) ;;
-    *) die "STACK is native or compose, not $kind" ;;
-    esac
-    [[ -z "$kind" || -z "$found" || "$kind" == "$found" ]] ||
-        die "$STACK_DIR holds a stack of kind $found; remove it first with: deploy/down --wipe"
-    printf '%s\n' "${found:-${kind:-native}}"
+    KIND=""
+    [[ ! -d "$STACK_DIR/postgres" ]] || KIND=native
+    [[ ! -e "$STACK_DIR/compose.env" ]] || KIND=compose
 }
 
 compose() {

@@ -205,7 +205,8 @@ server_start() {
     began="$(date +%s%N)"
     read_state
     if server_pid >/dev/null; then
-        server_wait || server_failed
+        # Left alone when it does not answer: a test may have paused it.
+        server_wait || die "runs (pid $(server_pid)) but does not answer, see $DIR/log"
         ((${#SETTINGS[@]} == 0)) || say "new settings hold from the next start on"
         server_started "already running"
         return
@@ -318,7 +319,7 @@ server_main() {
     stop | kill | status | wipe)
         if [[ ! -d "$DIR" ]]; then
             say "not running"
-            [[ "$action" != status ]]
+            [[ "$action" != status ]] || exit 1
             return
         fi
         server_locate

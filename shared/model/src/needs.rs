@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::table::{ColumnName, TableName};
 
@@ -83,7 +84,27 @@ impl Needs {
     /// ones: 32 hexadecimal digits. The same in every build of the program.
     #[must_use]
     pub fn hash(&self) -> String {
-        todo!()
+        let mut digest = Sha256::new();
+        for (table, needs) in &self.0 {
+            text(&mut digest, "table");
+            text(&mut digest, &table.to_string());
+            columns(&mut digest, "routing", &needs.routing);
+            columns(&mut digest, "used", &needs.used);
+            text(
+                &mut digest,
+                if needs.all_used {
+                    "all used"
+                } else {
+                    "some used"
+                },
+            );
+        }
+        digest
+            .finalize()
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 
@@ -100,6 +121,21 @@ impl TableNeeds {
     }
 }
 
+/// Feeds one text, length first: `ab` and `c` differ from `a` and `bc`.
+fn text(digest: &mut Sha256, text: &str) {
+    digest.update(text.len().to_string());
+    digest.update(":");
+    digest.update(text);
+}
+
+fn columns(digest: &mut Sha256, kind: &str, columns: &BTreeSet<ColumnName>) {
+    text(digest, kind);
+    text(digest, &columns.len().to_string());
+    for column in columns {
+        text(digest, column.as_str());
+    }
+}
+
 impl FromIterator<(TableName, TableNeeds)> for Needs {
     fn from_iter<I: IntoIterator<Item = (TableName, TableNeeds)>>(tables: I) -> Self {
         let mut needs = Needs::new();
@@ -107,5 +143,64 @@ impl FromIterator<(TableName, TableNeeds)> for Needs {
             needs.add(table, more);
         }
         needs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn needs(table: &str, routing: &[&str], used: &[&str], all_used: bool) -> Needs {
+        let set = |names: &[&str]| names.iter().map(|name| ColumnName::new(*name)).collect();
+        let table_needs = TableNeeds {
+            routing: set(routing),
+            used: set(used),
+            all_used,
+        };
+        [(TableName::new("public", table), table_needs)]
+            .into_iter()
+            .collect()
+    }
+
+    #[test]
+    fn a_union_covers_both_sides() {
+        let left = needs("orders", &["show_id"], &["show_id", "state"], false);
+        let right = needs("orders", &["user_id"], &["user_id"], false);
+        let both = left.clone().union(right.clone());
+        assert!(both.covers(&left) && both.covers(&right));
+        assert!(!left.covers(&both) && !right.covers(&both));
+    }
+
+    #[test]
+    fn a_scanned_table_is_covered_only_by_all_columns() {
+        let some = needs("orders", &[], &["state"], false);
+        let all = needs("orders", &[], &[], true);
+        assert!(all.covers(&some));
+        assert!(!some.covers(&all));
+    }
+
+    #[test]
+    fn the_hash_tells_needs_apart_and_is_pinned() {
+        let one = needs("orders", &["a"], &["a", "bc"], false);
+        let other = needs("orders", &["a"], &["ab", "c"], false);
+        assert_eq!(one.hash(), one.clone().hash());
+        assert_ne!(one.hash(), other.hash());
+        assert_ne!(
+            one.hash(),
+            needs("orders", &["a"], &["a", "bc"], true).hash()
+        );
+        // A change here lets every feed wait for a new answer after an upgrade.
+        assert_eq!(one.hash(), "2e23d505747b2f53ee35157997c0a776");
+    }
+
+    #[test]
+    fn json_keeps_the_names() {
+        let needs = needs("Orders", &["showId"], &["showId"], true);
+        let json = serde_json::to_string(&needs).unwrap();
+        assert_eq!(
+            json,
+            r#"{"public.\"Orders\"":{"routing":["showId"],"used":["showId"],"all_used":true}}"#
+        );
+        assert_eq!(serde_json::from_str::<Needs>(&json).unwrap(), needs);
     }
 }

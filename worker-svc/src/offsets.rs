@@ -15,7 +15,9 @@ pub mod commit;
 
 use std::collections::BTreeMap;
 
-use model::{Epoch, Lsn, Offset, OffsetMetadata, Partition, PendingSplit, Position, Violation};
+use model::{
+    Epoch, Lsn, Offset, OffsetMetadata, OffsetRange, Partition, PendingSplit, Position, Violation,
+};
 
 pub use tracker::{Arrived, Tracker};
 
@@ -100,14 +102,15 @@ impl Progress {
         self.parts.remove(&part);
     }
 
-    /// A record of `part` arrived. `None` when that assignment is gone.
+    /// Records of `part` arrived: one, or several that concern nobody here. `None` when
+    /// that assignment is gone.
     pub fn arrive(
         &mut self,
         part: Part,
         number: AssignmentNumber,
-        offset: Offset,
+        records: OffsetRange,
     ) -> Option<Arrived> {
-        self.of(part, number).map(|tracker| tracker.arrive(offset))
+        self.of(part, number).map(|tracker| tracker.arrive(records))
     }
 
     /// Registers the records from the last registered one up to `end` (not included) as

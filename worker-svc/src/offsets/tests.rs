@@ -10,6 +10,10 @@ fn at(number: i64) -> Offset {
     Offset::new(number)
 }
 
+fn one(number: i64) -> OffsetRange {
+    OffsetRange::new(at(number), at(number + 1)).unwrap()
+}
+
 fn lsn(number: u64) -> Reached {
     Reached {
         epoch: EPOCH,
@@ -224,15 +228,15 @@ fn w1_a_next_owner_waits_for_the_splits_and_skips_their_records() {
 
     // THEN its records are covered, the next is not
     assert_eq!(
-        progress.arrive(changes(), number, at(10)),
+        progress.arrive(changes(), number, one(10)),
         Some(Arrived::Covered)
     );
     assert_eq!(
-        progress.arrive(changes(), number, at(11)),
+        progress.arrive(changes(), number, one(11)),
         Some(Arrived::Covered)
     );
     assert_eq!(
-        progress.arrive(changes(), number, at(12)),
+        progress.arrive(changes(), number, one(12)),
         Some(Arrived::Next)
     );
     let ticket = progress
@@ -281,15 +285,15 @@ fn splits_that_do_not_fit_into_the_metadata_are_left_out_from_the_end() {
 fn r2_a_gap_in_the_offsets_is_seen_and_a_repeat_is_not_one() {
     let (mut progress, number) = held();
     assert_eq!(
-        progress.arrive(changes(), number, at(10)),
+        progress.arrive(changes(), number, one(10)),
         Some(Arrived::Next)
     );
     assert_eq!(
-        progress.arrive(changes(), number, at(10)),
+        progress.arrive(changes(), number, one(10)),
         Some(Arrived::Repeated)
     );
     assert_eq!(
-        progress.arrive(changes(), number, at(12)),
+        progress.arrive(changes(), number, one(12)),
         Some(Arrived::Gap { expected: at(11) })
     );
 }

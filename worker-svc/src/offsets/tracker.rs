@@ -6,14 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use model::{Offset, OffsetMetadata, Partition, PendingSplit, Violation, invariant};
+use model::{Offset, OffsetMetadata, OffsetRange, Partition, PendingSplit, Violation, invariant};
 
 use super::{Reached, metadata_text};
 
 /// What an arriving record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrived {
-    /// The next one.
+    /// The next one, or the next ones.
     Next,
     /// It belongs to a split that a former owner shared: nothing is left to do.
     Covered,
@@ -100,17 +100,17 @@ impl Tracker {
         self.covered = end;
     }
 
-    pub(super) fn arrive(&mut self, offset: Offset) -> Arrived {
-        if offset < self.expected {
+    pub(super) fn arrive(&mut self, records: OffsetRange) -> Arrived {
+        if records.end() <= self.expected {
             return Arrived::Repeated;
         }
-        if offset > self.expected {
+        if records.start() > self.expected {
             return Arrived::Gap {
                 expected: self.expected,
             };
         }
-        self.expected = offset.next().unwrap_or(offset);
-        if offset < self.covered {
+        self.expected = records.end();
+        if records.end() <= self.covered {
             Arrived::Covered
         } else {
             Arrived::Next

@@ -35,4 +35,7 @@ pub mod offsets;
 pub mod feed;
 pub mod preview;
 
+#[cfg(test)]
+mod loopback;
+
 pub use error::{Definite, Transient};

@@ -278,24 +278,18 @@ pub fn of_request(answer: &Answer<'_>, sent: usize) -> Verdict {
     match (answer.status, error.error_type.as_str()) {
         (413, _) => Verdict::Halve,
         (_, kind) if is_about_the_index(kind) => Verdict::Blocked { reason },
-        (429, _) => Verdict::RetryAll {
+        (429 | 503, _) => Verdict::RetryAll {
             after,
             reason,
             overloaded: true,
         },
         (401 | 403 | 404 | 405, _) => Verdict::Blocked { reason },
-        // A proxy gave up on the server, which may go on.
-        (502 | 504, _) => Verdict::Rebuild { reason },
-        (503, _) => Verdict::RetryAll {
-            after,
-            reason,
-            overloaded: true,
-        },
-        (500..=599, _) => Verdict::Rebuild { reason },
         (400, "illegal_argument_exception") if is_about_the_set_up(error.reason.as_deref()) => {
             Verdict::Blocked { reason }
         }
         (400..=499, _) => Verdict::Malformed { reason },
+        // A proxy gave up on the server (502, 504), it failed half-way, or it is no
+        // answer of OpenSearch's.
         _ => Verdict::Rebuild { reason },
     }
 }

@@ -439,7 +439,14 @@ fn identity(pem_chain: &[u8], pem_key: &str) -> Result<ClientCertificate, Defini
     Ok(ClientCertificate::Pkcs12(der, Some(String::new())))
 }
 
+/// What stands unescaped in a path: the unreserved characters of RFC 3986.
+const SEGMENT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
 /// One part of a path, escaped: a document id may hold any character.
 pub(super) fn segment(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    percent_encoding::utf8_percent_encode(text, SEGMENT).to_string()
 }

@@ -57,13 +57,20 @@ pub enum Frame {
 impl std::fmt::Debug for Frame {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Frame::Data { start, wal_end, payload } => f
+            Frame::Data {
+                start,
+                wal_end,
+                payload,
+            } => f
                 .debug_struct("Data")
                 .field("start", start)
                 .field("wal_end", wal_end)
                 .field("bytes", &payload.len())
                 .finish(),
-            Frame::Keepalive { wal_end, reply_requested } => f
+            Frame::Keepalive {
+                wal_end,
+                reply_requested,
+            } => f
                 .debug_struct("Keepalive")
                 .field("wal_end", wal_end)
                 .field("reply_requested", reply_requested)
@@ -129,7 +136,7 @@ pub struct Patience {
 
 impl Patience {
     /// Postgres' default for `wal_sender_timeout`, and ours where that is off.
-    const USUAL: Duration = Duration::from_secs(60);
+    const USUAL: Duration = Duration::from_mins(1);
     /// More often than this is a waste, whatever the server would bear.
     const LONGEST_REPORT: Duration = Duration::from_secs(10);
 
@@ -138,7 +145,11 @@ impl Patience {
     /// time while it decodes what others wrote.
     #[must_use]
     pub fn suited_to(wal_sender_timeout: Duration) -> Self {
-        let bearable = if wal_sender_timeout.is_zero() { Self::USUAL } else { wal_sender_timeout };
+        let bearable = if wal_sender_timeout.is_zero() {
+            Self::USUAL
+        } else {
+            wal_sender_timeout
+        };
         Patience {
             ping_after: bearable / 2,
             give_up_after: bearable,

@@ -128,7 +128,10 @@ impl From<ServerError> for Error {
         if one_of(&[SqlState::UNDEFINED_OBJECT]) {
             return Definite::Missing(error).into();
         }
-        if one_of(&[SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, SqlState::UNDEFINED_FILE]) {
+        if one_of(&[
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            SqlState::UNDEFINED_FILE,
+        ]) {
             return Definite::NotInState(error).into();
         }
         if one_of(&[

@@ -67,14 +67,16 @@ where
         parameters.push(("options", options));
     }
     parameters.extend(SETTINGS);
-    frontend::startup_message(parameters, wire.output()).map_err(unfit)?;
+    frontend::startup_message(parameters, wire.output()).map_err(|error| unfit(&error))?;
     wire.flush().await?;
     authenticate(wire, login).await?;
     loop {
         match wire.receive().await? {
             Received::Message(Message::BackendKeyData(_)) => {}
             Received::Message(Message::ReadyForQuery(_)) => return Ok(()),
-            _ => return Err(protocol("an unexpected message after authentication")),
+            Received::Copy(_) | Received::CopyBoth | Received::Message(_) => {
+                return Err(protocol("an unexpected message after authentication"));
+            }
         }
     }
 }
@@ -87,7 +89,9 @@ where
         // Only the SCRAM exchange can be bound.
         return match wire.receive().await? {
             Received::Message(Message::AuthenticationSasl(body)) => scram(wire, login, &body).await,
-            _ => Err(unable("channel binding is required, but the server does not ask for SCRAM")),
+            Received::Copy(_) | Received::CopyBoth | Received::Message(_) => Err(unable(
+                "channel binding is required, but the server does not ask for SCRAM",
+            )),
         };
     }
     match wire.receive().await? {
@@ -114,7 +118,9 @@ where
                  give the role a password (scram-sha-256) or a client certificate",
             ));
         }
-        _ => return Err(protocol("an unexpected message instead of authentication")),
+        Received::Copy(_) | Received::CopyBoth | Received::Message(_) => {
+            return Err(protocol("an unexpected message instead of authentication"));
+        }
     }
     authenticated(wire).await
 }
@@ -123,7 +129,7 @@ async fn send_password<S>(wire: &mut Wire<S>, password: &[u8]) -> Result<(), Err
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    frontend::password_message(password, wire.output()).map_err(unfit)?;
+    frontend::password_message(password, wire.output()).map_err(|error| unfit(&error))?;
     wire.flush().await
 }
 
@@ -133,7 +139,9 @@ where
 {
     match wire.receive().await? {
         Received::Message(Message::AuthenticationOk) => Ok(()),
-        _ => Err(protocol("an unexpected message instead of the end of authentication")),
+        Received::Copy(_) | Received::CopyBoth | Received::Message(_) => Err(protocol(
+            "an unexpected message instead of the end of authentication",
+        )),
     }
 }
 
@@ -148,18 +156,23 @@ where
 {
     let (mechanism, binding) = mechanism(&login.channel_binding, body)?;
     let mut scram = sasl::ScramSha256::new(password(login)?.expose().as_bytes(), binding);
-    frontend::sasl_initial_response(mechanism, scram.message(), wire.output()).map_err(unfit)?;
+    frontend::sasl_initial_response(mechanism, scram.message(), wire.output())
+        .map_err(|error| unfit(&error))?;
     wire.flush().await?;
     let Received::Message(Message::AuthenticationSaslContinue(body)) = wire.receive().await? else {
         return Err(protocol("an unexpected message inside SCRAM"));
     };
-    scram.update(body.data()).map_err(distrust)?;
-    frontend::sasl_response(scram.message(), wire.output()).map_err(unfit)?;
+    scram
+        .update(body.data())
+        .map_err(|error| distrust(&error))?;
+    frontend::sasl_response(scram.message(), wire.output()).map_err(|error| unfit(&error))?;
     wire.flush().await?;
     let Received::Message(Message::AuthenticationSaslFinal(body)) = wire.receive().await? else {
         return Err(protocol("an unexpected message inside SCRAM"));
     };
-    scram.finish(body.data()).map_err(distrust)?;
+    scram
+        .finish(body.data())
+        .map_err(|error| distrust(&error))?;
     authenticated(wire).await
 }
 
@@ -170,7 +183,10 @@ fn mechanism(
     let mut plain = false;
     let mut bound = false;
     let mut offered = body.mechanisms();
-    while let Some(name) = offered.next().map_err(|error| protocol(error.to_string()))? {
+    while let Some(name) = offered
+        .next()
+        .map_err(|error| protocol(error.to_string()))?
+    {
         plain |= name == sasl::SCRAM_SHA_256;
         bound |= name == sasl::SCRAM_SHA_256_PLUS;
     }
@@ -179,9 +195,9 @@ fn mechanism(
             let binding = sasl::ChannelBinding::tls_server_end_point(hash.clone());
             Ok((sasl::SCRAM_SHA_256_PLUS, binding))
         }
-        ChannelBinding::Required(_) => {
-            Err(unable("channel binding is required, but the server does not offer it"))
-        }
+        ChannelBinding::Required(_) => Err(unable(
+            "channel binding is required, but the server does not offer it",
+        )),
         ChannelBinding::Offered(_) if plain => {
             // Tells the server that we could: it notices if its own offer was
             // taken out on the way.
@@ -197,7 +213,10 @@ fn mechanism(
 }
 
 fn password(login: &Login) -> Result<&Secret, Error> {
-    login.password.as_ref().ok_or_else(|| unable("the server asks for a password, but none is set"))
+    login
+        .password
+        .as_ref()
+        .ok_or_else(|| unable("the server asks for a password, but none is set"))
 }
 
 fn unable(reason: &str) -> Error {
@@ -206,12 +225,12 @@ fn unable(reason: &str) -> Error {
 
 /// The server could not prove that it knows the password either, or spoke
 /// nonsense.
-fn distrust(error: std::io::Error) -> Error {
+fn distrust(error: &std::io::Error) -> Error {
     Definite::Authentication(format!("the server's side of SCRAM is wrong: {error}")).into()
 }
 
 /// A name, password or query that cannot be put into a message: it holds a
 /// zero byte.
-pub(super) fn unfit(error: std::io::Error) -> Error {
+pub(super) fn unfit(error: &std::io::Error) -> Error {
     Definite::Authentication(format!("a value cannot be sent: {error}")).into()
 }

@@ -11,11 +11,11 @@ use postgres_protocol::message::frontend;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
+use super::Patience;
 use super::error::{Error, Transient};
 use super::login::{self, Login, unfit};
 use super::stream::LogicalStream;
 use super::wire::{Received, Wire, protocol};
-use super::Patience;
 
 /// A command is answered at once; a server that takes longer has gone, or
 /// waits for something that may never come (`START_REPLICATION` does not).
@@ -65,7 +65,12 @@ where
     /// The session has ended, or the answer cannot be read.
     pub async fn identify_system(&mut self) -> Result<IdentifiedSystem, Error> {
         let rows = self.query("IDENTIFY_SYSTEM").await?;
-        let mut columns = rows.into_iter().next().unwrap_or_default().into_iter().map(|value| value.unwrap_or_default());
+        let mut columns = rows
+            .into_iter()
+            .next()
+            .unwrap_or_default()
+            .into_iter()
+            .map(Option::unwrap_or_default);
         let mut next = || columns.next().unwrap_or_default();
         let unreadable = || protocol("the answer to IDENTIFY_SYSTEM cannot be read");
         Ok(IdentifiedSystem {
@@ -82,10 +87,13 @@ where
     /// # Errors
     /// The session has ended, or the answer cannot be read.
     pub async fn wal_sender_timeout(&mut self) -> Result<Duration, Error> {
-        let rows = self.query("SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'").await?;
+        let rows = self
+            .query("SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'")
+            .await?;
         let setting = rows.into_iter().flatten().next().flatten();
         let ms = setting.and_then(|text| text.parse().ok());
-        ms.map(Duration::from_millis).ok_or_else(|| protocol("wal_sender_timeout cannot be read"))
+        ms.map(Duration::from_millis)
+            .ok_or_else(|| protocol("wal_sender_timeout cannot be read"))
     }
 
     /// Runs one command of the replication protocol or one SQL statement.
@@ -93,7 +101,7 @@ where
     /// # Errors
     /// The server refuses it, or the session has ended.
     pub async fn query(&mut self, command: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
-        frontend::query(command, self.wire.output()).map_err(unfit)?;
+        frontend::query(command, self.wire.output()).map_err(|error| unfit(&error))?;
         within("asking the server", async {
             self.wire.flush().await?;
             let mut rows = Vec::new();
@@ -106,7 +114,9 @@ where
                         | Message::EmptyQueryResponse,
                     ) => {}
                     Received::Message(Message::ReadyForQuery(_)) => return Ok(rows),
-                    _ => return Err(protocol("an unexpected message in an answer")),
+                    Received::Copy(_) | Received::CopyBoth | Received::Message(_) => {
+                        return Err(protocol("an unexpected message in an answer"));
+                    }
                 }
             }
         })
@@ -127,12 +137,14 @@ where
         patience: Patience,
     ) -> Result<LogicalStream<S>, Error> {
         let command = start_command(slot, publication, from);
-        frontend::query(&command, self.wire.output()).map_err(unfit)?;
+        frontend::query(&command, self.wire.output()).map_err(|error| unfit(&error))?;
         within("starting to stream", async {
             self.wire.flush().await?;
             match self.wire.receive().await? {
                 Received::CopyBoth => Ok(()),
-                _ => Err(protocol("an unexpected answer to START_REPLICATION")),
+                Received::Copy(_) | Received::Message(_) => {
+                    Err(protocol("an unexpected answer to START_REPLICATION"))
+                }
             }
         })
         .await?;
@@ -144,7 +156,9 @@ where
 pub(super) fn start_command(slot: &str, publication: &str, from: Lsn) -> String {
     let slot = model::table::quote(slot);
     let publications = model::table::quote(publication).replace('\'', "''");
-    format!("START_REPLICATION SLOT {slot} LOGICAL {from} (proto_version '1', publication_names '{publications}')")
+    format!(
+        "START_REPLICATION SLOT {slot} LOGICAL {from} (proto_version '1', publication_names '{publications}')"
+    )
 }
 
 /// The texts of a row.
@@ -157,7 +171,11 @@ fn texts(row: &DataRowBody) -> Result<Vec<Option<String>>, Error> {
             None => None,
             Some(range) => {
                 let bytes = row.buffer().get(range).ok_or_else(unreadable)?;
-                Some(std::str::from_utf8(bytes).map_err(|_| unreadable())?.to_owned())
+                Some(
+                    std::str::from_utf8(bytes)
+                        .map_err(|_| unreadable())?
+                        .to_owned(),
+                )
             }
         };
         values.push(value);
@@ -169,7 +187,11 @@ async fn within<T>(
     doing: &'static str,
     step: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    timeout(ANSWER_WITHIN, step)
-        .await
-        .unwrap_or_else(|_| Err(Transient::Silent { doing, after: ANSWER_WITHIN }.into()))
+    timeout(ANSWER_WITHIN, step).await.unwrap_or_else(|_| {
+        Err(Transient::Silent {
+            doing,
+            after: ANSWER_WITHIN,
+        }
+        .into())
+    })
 }

@@ -3,7 +3,7 @@
 //! that was taken off the socket waits in `taken` until it is handed out, and
 //! a report is either whole in the output buffer or not there.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{Buf, BufMut, Bytes};
 use model::Lsn;
@@ -15,6 +15,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::error::{Error, Transient};
 use super::wire::{Received, Wire, protocol};
 use super::{Frame, Patience, ReplicationStream, Status};
+
+/// From 1970 to 2000.
+const POSTGRES_EPOCH: Duration = Duration::from_hours(262_968);
 
 /// A ping is repeated this often before the server counts as gone: a caller
 /// that did not read for long gets time to read what is waiting.
@@ -79,9 +82,13 @@ where
                 put_status(self.wire.output(), status, reply)?;
             }
         };
-        timeout(after, sending)
-            .await
-            .unwrap_or_else(|_| Err(Transient::Silent { doing: "reporting", after }.into()))
+        timeout(after, sending).await.unwrap_or_else(|_| {
+            Err(Transient::Silent {
+                doing: "reporting",
+                after,
+            }
+            .into())
+        })
     }
 
     /// Takes the next frame that is here in full into `taken`.
@@ -93,9 +100,17 @@ where
         let frame = match received {
             Received::Copy(body) => frame(body)?,
             Received::Message(Message::CopyDone) => return Err(Transient::Ended.into()),
-            _ => return Err(protocol("an unexpected message in the stream")),
+            Received::CopyBoth | Received::Message(_) => {
+                return Err(protocol("an unexpected message in the stream"));
+            }
         };
-        if matches!(frame, Frame::Keepalive { reply_requested: true, .. }) {
+        if matches!(
+            frame,
+            Frame::Keepalive {
+                reply_requested: true,
+                ..
+            }
+        ) {
             self.due = Some((self.status, false));
         }
         self.taken = Some(frame);
@@ -107,7 +122,11 @@ where
         let each = self.patience.give_up_after / PINGS;
         if self.pings == PINGS {
             let after = self.patience.ping_after + self.patience.give_up_after;
-            return Err(Transient::Silent { doing: "streaming", after }.into());
+            return Err(Transient::Silent {
+                doing: "streaming",
+                after,
+            }
+            .into());
         }
         self.pings += 1;
         self.deadline = Instant::now() + each;
@@ -162,9 +181,13 @@ where
             frontend::terminate(self.wire.output());
             self.wire.flush().await
         };
-        timeout(within, ending)
-            .await
-            .unwrap_or_else(|_| Err(Transient::Silent { doing: "ending the stream", after: within }.into()))
+        timeout(within, ending).await.unwrap_or_else(|_| {
+            Err(Transient::Silent {
+                doing: "ending the stream",
+                after: within,
+            }
+            .into())
+        })
     }
 }
 
@@ -176,16 +199,33 @@ fn frame(mut body: Bytes) -> Result<Frame, Error> {
             let start = Lsn::new(body.try_get_u64().map_err(short)?);
             let wal_end = Lsn::new(body.try_get_u64().map_err(short)?);
             body.try_get_i64().map_err(short)?;
-            Ok(Frame::Data { start, wal_end, payload: body })
+            Ok(Frame::Data {
+                start,
+                wal_end,
+                payload: body,
+            })
         }
         b'k' => {
             let wal_end = Lsn::new(body.try_get_u64().map_err(short)?);
             body.try_get_i64().map_err(short)?;
             let reply_requested = body.try_get_u8().map_err(short)? == 1;
-            Ok(Frame::Keepalive { wal_end, reply_requested })
+            Ok(Frame::Keepalive {
+                wal_end,
+                reply_requested,
+            })
         }
-        other => Err(protocol(format!("an unknown frame {:?}", char::from(other)))),
+        other => Err(protocol(format!(
+            "an unknown frame {:?}",
+            char::from(other)
+        ))),
     }
+}
+
+/// Microseconds since 2000; zero on a machine whose clock is before that.
+fn postgres_clock() -> i64 {
+    let start = UNIX_EPOCH + POSTGRES_EPOCH;
+    let since = SystemTime::now().duration_since(start).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(0)
 }
 
 /// A `StandbyStatusUpdate`.
@@ -195,9 +235,8 @@ fn put_status(out: &mut bytes::BytesMut, status: Status, reply: bool) -> Result<
     body.put_u64(status.written.as_u64());
     body.put_u64(status.flushed.as_u64());
     body.put_u64(status.applied.as_u64());
-    // The server only shows it, as `reply_time`; a reader of clocks here would
-    // be one more thing for tests to set.
-    body.put_i64(0);
+    // Only shown, as `reply_time` of `pg_stat_replication`.
+    body.put_i64(postgres_clock());
     body.put_u8(u8::from(reply));
     frontend::CopyData::new(body.as_slice())
         .map_err(|error| protocol(error.to_string()))?

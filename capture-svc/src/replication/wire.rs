@@ -62,14 +62,18 @@ where
 
     /// `true` when everything appended has been handed to the stream.
     pub(super) fn is_sent(&self) -> bool {
-        self.output.is_empty()
+        self.output.is_empty() && !self.unflushed
     }
 
     /// Sends what was appended. Cancel-safe: goes on where it stopped.
     pub(super) async fn flush(&mut self) -> Result<(), Error> {
         while !self.output.is_empty() {
             self.unflushed = true;
-            let written = self.stream.write_buf(&mut self.output).await.map_err(writing)?;
+            let written = self
+                .stream
+                .write_buf(&mut self.output)
+                .await
+                .map_err(writing)?;
             if written == 0 {
                 return Err(Transient::Closed { doing: "writing" }.into());
             }
@@ -85,9 +89,16 @@ where
     pub(super) async fn fill(&mut self) -> Result<(), Error> {
         // Grows with what arrives, not with what a length claims.
         self.input.reserve(READ_AHEAD);
-        let read = self.stream.read_buf(&mut self.input).await.map_err(|source| {
-            Error::from(Transient::Io { doing: "reading from the server", source })
-        })?;
+        let read = self
+            .stream
+            .read_buf(&mut self.input)
+            .await
+            .map_err(|source| {
+                Error::from(Transient::Io {
+                    doing: "reading from the server",
+                    source,
+                })
+            })?;
         if read == 0 {
             return Err(Transient::Closed { doing: "reading" }.into());
         }
@@ -109,12 +120,17 @@ where
             let Some(message) = Message::parse(&mut whole).map_err(|error| not_it(&error))? else {
                 return Err(protocol("a message that is shorter than it says"));
             };
-            match message {
-                Message::ErrorResponse(body) => return Err(ServerError::read(body.fields()).into()),
+            if let Message::ErrorResponse(body) = message {
+                return Err(ServerError::read(body.fields()).into());
+            }
+            let is_aside = matches!(
+                message,
                 Message::NoticeResponse(_)
-                | Message::ParameterStatus(_)
-                | Message::NotificationResponse(_) => {}
-                other => return Ok(Some(Received::Message(other))),
+                    | Message::ParameterStatus(_)
+                    | Message::NotificationResponse(_)
+            );
+            if !is_aside {
+                return Ok(Some(Received::Message(message)));
             }
         }
         Ok(None)
@@ -149,7 +165,11 @@ where
 }
 
 fn writing(source: std::io::Error) -> Error {
-    Transient::Io { doing: "writing to the server", source }.into()
+    Transient::Io {
+        doing: "writing to the server",
+        source,
+    }
+    .into()
 }
 
 fn not_it(error: &std::io::Error) -> Error {

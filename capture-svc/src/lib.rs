@@ -1,8 +1,11 @@
 //! (skeleton)
 
 pub mod error;
+pub mod replication;
 pub mod pgoutput;
 pub mod tail;
+pub mod publish;
 pub mod heartbeat;
 pub mod gate;
 pub mod confirm;
+pub mod control;

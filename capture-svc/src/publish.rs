@@ -1,0 +1,392 @@
+//! Records to Kafka: accepted here, durable when the delivery report says so.
+//! In: a key, a value, a partition and the position they stand for. Out: per partition, the
+//! position up to which everything is acknowledged.
+//! Must hold: C3, C4, so a partition never has a hole below its tail: the first failed report breaks the
+//! publisher for good, and delivered offsets must rise.
+//! Must not: decide what is published, or confirm anything.
+//!
+//! Bounded: what is accepted and not reported counts in records and bytes, and [`Ledger::has_room`]
+//! is false beyond the bounds. The pump then stops reading, which is the back-pressure.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use model::{Offset, Partition, Position};
+use rdkafka::ClientContext;
+use rdkafka::message::Message as _;
+use rdkafka::producer::{
+    BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
+};
+use tokio::sync::Notify;
+
+use crate::error::Transient;
+
+/// A record that the producer has accepted.
+#[derive(Debug)]
+pub struct Accepted {
+    partition: Partition,
+    position: Position,
+    bytes: usize,
+}
+
+/// How much may be accepted and not yet acknowledged.
+#[derive(Debug, Clone, Copy)]
+pub struct Buffer {
+    /// Records.
+    pub records: usize,
+    /// Bytes of keys and values.
+    pub bytes: usize,
+}
+
+/// What stands between the stream and Kafka's acknowledgement.
+#[derive(Debug)]
+pub struct Ledger {
+    buffer: Buffer,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    records: usize,
+    bytes: usize,
+    acknowledged: u64,
+    tails: BTreeMap<Partition, Position>,
+    offsets: BTreeMap<Partition, Offset>,
+    broken: Option<String>,
+}
+
+/// What is in flight and what was acknowledged, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct InFlight {
+    /// Records without a report.
+    pub records: usize,
+    /// Their bytes.
+    pub bytes: usize,
+    /// Records acknowledged since the publisher was made.
+    pub acknowledged: u64,
+}
+
+impl Ledger {
+    /// Starts from the tails that the partitions have.
+    #[must_use]
+    pub fn new(buffer: Buffer, tails: BTreeMap<Partition, Position>) -> Arc<Self> {
+        let state = Mutex::new(State {
+            tails,
+            ..State::default()
+        });
+        Arc::new(Self {
+            buffer,
+            state,
+            changed: Notify::new(),
+        })
+    }
+
+    /// Whether more may be accepted.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        let state = self.lock();
+        state.records < self.buffer.records && state.bytes < self.buffer.bytes
+    }
+
+    /// What is in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> InFlight {
+        let state = self.lock();
+        InFlight {
+            records: state.records,
+            bytes: state.bytes,
+            acknowledged: state.acknowledged,
+        }
+    }
+
+    /// The lowest position that every one of `partitions` holds; `None` while one is empty.
+    #[must_use]
+    pub fn lowest_tail(&self, partitions: u32) -> Option<Position> {
+        let state = self.lock();
+        let at = |number| {
+            state
+                .tails
+                .get(&Partition::new(i32::try_from(number).ok()?))
+                .copied()
+        };
+        (0..partitions).map(at).min().flatten()
+    }
+
+    /// The tail of every partition that has one.
+    #[must_use]
+    pub fn tails(&self) -> BTreeMap<Partition, Position> {
+        self.lock().tails.clone()
+    }
+
+    /// Ends when a report has failed, with the reason. Cancel-safe.
+    pub async fn broken(&self) -> Transient {
+        loop {
+            let changed = self.changed.notified();
+            if let Some(reason) = self.lock().broken.clone() {
+                return Transient::Publisher(reason);
+            }
+            changed.await;
+        }
+    }
+
+    /// Ends when there is room, or the publisher is broken. Cancel-safe.
+    pub async fn room(&self) {
+        self.wait(|state| state.records < self.buffer.records && state.bytes < self.buffer.bytes)
+            .await;
+    }
+
+    /// Ends when everything accepted is acknowledged.
+    ///
+    /// # Errors
+    /// When the publisher is broken.
+    pub async fn drained(&self) -> Result<(), Transient> {
+        self.wait(|state| state.records == 0).await;
+        match self.lock().broken.clone() {
+            Some(reason) => Err(Transient::Publisher(reason)),
+            None => Ok(()),
+        }
+    }
+
+    async fn wait(&self, until: impl Fn(&State) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            {
+                let state = self.lock();
+                if state.broken.is_some() || until(&state) {
+                    return;
+                }
+            }
+            changed.await;
+        }
+    }
+
+    fn accept(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.records += 1;
+        state.bytes += bytes;
+    }
+
+    fn withdraw(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.records = state.records.saturating_sub(1);
+        state.bytes = state.bytes.saturating_sub(bytes);
+    }
+
+    fn acknowledged(&self, accepted: &Accepted, offset: Offset) {
+        let mut state = self.lock();
+        state.records = state.records.saturating_sub(1);
+        state.bytes = state.bytes.saturating_sub(accepted.bytes);
+        state.acknowledged += 1;
+        let last = state.offsets.insert(accepted.partition, offset);
+        if state.broken.is_none() && last.is_some_and(|last| offset <= last) {
+            let partition = accepted.partition;
+            state.broken = Some(format!(
+                "partition {partition} went from offset {last:?} to {offset}: it was emptied or made anew"
+            ));
+        }
+        if state.broken.is_none() {
+            let tail = state
+                .tails
+                .entry(accepted.partition)
+                .or_insert(accepted.position);
+            *tail = (*tail).max(accepted.position);
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    fn fail(&self, bytes: usize, reason: String) {
+        let mut state = self.lock();
+        state.records = state.records.saturating_sub(1);
+        state.bytes = state.bytes.saturating_sub(bytes);
+        // A later acknowledgement must not move a tail over the hole.
+        state.broken.get_or_insert(reason);
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves plain numbers behind, which are still right.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes delivery reports on the producer's own thread.
+#[derive(Debug, Clone)]
+pub struct Reports(Arc<Ledger>);
+
+impl ClientContext for Reports {}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = Box<Accepted>;
+
+    fn delivery(&self, report: &DeliveryResult<'_>, accepted: Self::DeliveryOpaque) {
+        match report {
+            Ok(message) => self
+                .0
+                .acknowledged(&accepted, Offset::new(message.offset())),
+            Err((error, _)) => {
+                self.0.fail(
+                    accepted.bytes,
+                    format!(
+                        "a record for partition {} failed: {error}",
+                        accepted.partition
+                    ),
+                );
+            }
+        }
+    }
+}
+
+/// The producer of `{p}.changes` for one connection to the slot.
+pub struct Publisher {
+    topic: String,
+    producer: ThreadedProducer<Reports>,
+    ledger: Arc<Ledger>,
+}
+
+impl std::fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Publisher")
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Publisher {
+    /// A publisher to `topic`; `make` builds the gapless producer around the reports.
+    ///
+    /// # Errors
+    /// What `make` says.
+    pub fn new<E>(
+        topic: String,
+        ledger: Arc<Ledger>,
+        make: impl FnOnce(Reports) -> Result<ThreadedProducer<Reports>, E>,
+    ) -> Result<Self, E> {
+        let producer = make(Reports(Arc::clone(&ledger)))?;
+        Ok(Self {
+            topic,
+            producer,
+            ledger,
+        })
+    }
+
+    /// What was accepted and acknowledged.
+    #[must_use]
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// Hands a record to the producer. It is durable only when the ledger's tail has passed it.
+    ///
+    /// # Errors
+    /// When the producer does not take it: nothing after it may be published then.
+    pub fn send(
+        &self,
+        partition: Partition,
+        position: Position,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), Transient> {
+        let bytes = key.len() + value.len();
+        let accepted = Box::new(Accepted {
+            partition,
+            position,
+            bytes,
+        });
+        let record = BaseRecord::with_opaque_to(&self.topic, accepted)
+            .partition(partition.get())
+            .key(key)
+            .payload(value);
+        // Counted first: the report may come before `send` returns.
+        self.ledger.accept(bytes);
+        self.producer.send(record).map_err(|(error, _)| {
+            self.ledger.withdraw(bytes);
+            Transient::Publisher(format!(
+                "a record of {bytes} bytes for partition {partition} was not taken: {error}"
+            ))
+        })
+    }
+
+    /// Drops what was not sent, so that a successor's records cannot be overtaken by ours.
+    pub fn purge(&self) {
+        self.producer
+            .purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{Epoch, Lsn, Seq};
+
+    const BUFFER: Buffer = Buffer {
+        records: 2,
+        bytes: 100,
+    };
+
+    fn at(lsn: u64) -> Position {
+        Position::new(Epoch::FIRST, Lsn::new(lsn), Seq::new(0))
+    }
+
+    fn accepted(partition: i32, lsn: u64) -> Accepted {
+        Accepted {
+            partition: Partition::new(partition),
+            position: at(lsn),
+            bytes: 10,
+        }
+    }
+
+    #[test]
+    fn accepted_is_not_durable() {
+        let ledger = Ledger::new(BUFFER, BTreeMap::new());
+        ledger.accept(10);
+        assert_eq!(ledger.lowest_tail(1), None);
+        ledger.acknowledged(&accepted(0, 5), Offset::new(0));
+        assert_eq!(ledger.lowest_tail(1), Some(at(5)));
+        assert_eq!(
+            ledger.lowest_tail(2),
+            None,
+            "an empty partition holds everything back"
+        );
+    }
+
+    #[test]
+    fn no_room_at_either_bound() {
+        let ledger = Ledger::new(BUFFER, BTreeMap::new());
+        ledger.accept(100);
+        assert!(!ledger.has_room());
+        ledger.withdraw(100);
+        ledger.accept(1);
+        assert!(ledger.has_room());
+        ledger.accept(1);
+        assert!(!ledger.has_room());
+    }
+
+    #[tokio::test]
+    async fn c4_after_a_failed_report_no_tail_moves() {
+        // GIVEN two records under way in one partition.
+        let ledger = Ledger::new(BUFFER, BTreeMap::from([(Partition::new(0), at(1))]));
+        ledger.accept(10);
+        ledger.accept(10);
+        // WHEN the first fails and the second is acknowledged.
+        ledger.fail(10, "refused".to_owned());
+        ledger.acknowledged(&accepted(0, 3), Offset::new(9));
+        // THEN the tail stays below the hole, and everybody is told.
+        assert_eq!(ledger.lowest_tail(1), Some(at(1)));
+        assert!(ledger.broken().await.to_string().contains("refused"));
+        assert!(ledger.drained().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn r2_offsets_that_fall_mean_that_the_topic_is_another_one() {
+        let ledger = Ledger::new(BUFFER, BTreeMap::new());
+        ledger.accept(10);
+        ledger.accept(10);
+        ledger.acknowledged(&accepted(0, 1), Offset::new(500));
+        ledger.acknowledged(&accepted(0, 2), Offset::new(0));
+        assert!(ledger.broken().await.to_string().contains("made anew"));
+        assert_eq!(ledger.lowest_tail(1), Some(at(1)));
+    }
+}

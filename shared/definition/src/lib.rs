@@ -1,1 +1,29 @@
-//! (skeleton)
+//! Configuration files to compiled index definitions. Pure: files, environment
+//! and catalog are handed in as data.
+//!
+//! ```text
+//!  flusso.toml ──┐                     ┌─▶ Deployment ─▶ services
+//!                ├─▶ raw ─▶ check ─────┤
+//!  *.schema.yml ─┘   (tree with spans) └─▶ IndexDefinition ─▶ canonical ─▶ registry, hash
+//!                                                   │
+//!                                     catalog ──────┴─▶ compile, sql, mapping
+//!  every step ─▶ Diagnostics (file, line, column, how to mend it)
+//! ```
+//!
+//! Must hold: nothing from a file can panic; unknown keys are refused; what is
+//! not supported yet is refused by name. Must not: read files, clock or environment.
+
+pub mod diagnostic;
+mod raw;
+mod check;
+pub mod deployment;
+pub mod index;
+mod canonical;
+mod load;
+
+pub use canonical::{RENDERING, ReadError, definition_hash};
+pub use check::{parse_duration, parse_size};
+pub use deployment::{Deployment, Index, IndexOptions, Secret, Sink, SinkKind};
+pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity, Spans};
+pub use index::{Field, FieldKind, Filter, IndexDefinition, Join, Link};
+pub use load::{Files, Overrides, load};

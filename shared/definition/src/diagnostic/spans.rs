@@ -1,0 +1,95 @@
+//! Places in files.
+//! In: byte ranges from the parsers. Out: lines and columns, both from 1,
+//! columns in characters; and for each element of a definition its place.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A place in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Byte range in the file's text.
+    pub span: Range<usize>,
+    /// Line of its start, from 1.
+    pub line: usize,
+    /// Column of its start in characters, from 1.
+    pub column: usize,
+}
+
+/// The place of a byte range of `text`; a range past the end counts as the end.
+pub(crate) fn place_of(text: &str, span: Range<usize>) -> Place {
+    let before = text.get(..span.start).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at.saturating_add(1));
+    Place {
+        line: before.matches('\n').count().saturating_add(1),
+        column: before
+            .get(line_start..)
+            .unwrap_or_default()
+            .chars()
+            .count()
+            .saturating_add(1),
+        span,
+    }
+}
+
+/// Where the elements of an index definition stand in its schema file.
+#[derive(Debug, Clone, Default)]
+pub struct Spans {
+    file: String,
+    text: Arc<str>,
+    places: BTreeMap<(String, String), Range<usize>>,
+}
+
+impl Spans {
+    /// No elements yet, of the schema file `file` with `text`.
+    pub(crate) fn new(file: &str, text: &str) -> Self {
+        Spans {
+            file: file.to_owned(),
+            text: Arc::from(text),
+            places: BTreeMap::new(),
+        }
+    }
+
+    /// Notes that the key `key` of the field `path` stands at `span`;
+    /// an empty key stands for the field itself.
+    pub(crate) fn note(&mut self, path: &str, key: &str, span: Range<usize>) {
+        self.places
+            .entry((path.to_owned(), key.to_owned()))
+            .or_insert(span);
+    }
+
+    /// The schema file, as shown to people.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where the `key` of the field `path` stands (`hall.venue.name`; empty
+    /// for the root). Without such a key the field, without such a field the
+    /// nearest one around it. `None` when nothing is known.
+    #[must_use]
+    pub fn find(&self, path: &str, key: Option<&str>) -> Option<Place> {
+        let mut path = path;
+        let mut key = key.unwrap_or_default();
+        loop {
+            let found = [key, ""]
+                .iter()
+                .find_map(|key| self.places.get(&(path.to_owned(), (*key).to_owned())));
+            if let Some(span) = found {
+                return Some(place_of(&self.text, span.clone()));
+            }
+            if path.is_empty() {
+                return None;
+            }
+            path = path.rsplit_once('.').map_or("", |(around, _)| around);
+            key = "";
+        }
+    }
+}

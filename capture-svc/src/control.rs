@@ -3,7 +3,12 @@
 //! Must hold: R2, so nothing is streamed or confirmed before the topic was read to its end.
 //! Must not: act; `lib` and `pump` do.
 
+mod topic;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use topic::Control;
+pub(crate) use topic::failure;
 
 use model::{Announcement, Epoch, FeedState, Lsn, Needs, TableName};
 

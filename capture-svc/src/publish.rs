@@ -12,18 +12,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::{Offset, Partition, Position};
-use rdkafka::ClientContext;
-use rdkafka::message::Message as _;
-use rdkafka::producer::{
-    BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
-};
+use runtime::kafka::{Delivered, Deliveries, Error, Kafka, Producer, SendError, Token};
 use tokio::sync::Notify;
 
-use crate::error::Transient;
+use crate::error::{Failure, Transient};
 
 /// A record that the producer has accepted.
 #[derive(Debug)]
-pub struct Accepted {
+struct Accepted {
     partition: Partition,
     position: Position,
     bytes: usize,
@@ -48,12 +44,47 @@ pub struct Ledger {
 
 #[derive(Debug, Default)]
 struct State {
-    records: usize,
+    open: Open,
     bytes: usize,
     acknowledged: u64,
     tails: BTreeMap<Partition, Position>,
     offsets: BTreeMap<Partition, Offset>,
     broken: Option<String>,
+}
+
+impl State {
+    fn close(&mut self, token: Token) -> Option<Accepted> {
+        let accepted = self.open.remove(token)?;
+        self.bytes = self.bytes.saturating_sub(accepted.bytes);
+        Some(accepted)
+    }
+}
+
+/// Records without a report, in places that are used again.
+#[derive(Debug, Default)]
+struct Open {
+    places: Vec<Option<Accepted>>,
+    free: Vec<Token>,
+    count: usize,
+}
+
+impl Open {
+    fn insert(&mut self, accepted: Accepted) -> Token {
+        self.count += 1;
+        let token = self.free.pop().unwrap_or(self.places.len());
+        match self.places.get_mut(token) {
+            Some(place) => *place = Some(accepted),
+            None => self.places.push(Some(accepted)),
+        }
+        token
+    }
+
+    fn remove(&mut self, token: Token) -> Option<Accepted> {
+        let accepted = self.places.get_mut(token)?.take()?;
+        self.count -= 1;
+        self.free.push(token);
+        Some(accepted)
+    }
 }
 
 /// What is in flight and what was acknowledged, for metrics.
@@ -86,7 +117,7 @@ impl Ledger {
     #[must_use]
     pub fn has_room(&self) -> bool {
         let state = self.lock();
-        state.records < self.buffer.records && state.bytes < self.buffer.bytes
+        state.open.count < self.buffer.records && state.bytes < self.buffer.bytes
     }
 
     /// What is in flight.
@@ -94,7 +125,7 @@ impl Ledger {
     pub fn in_flight(&self) -> InFlight {
         let state = self.lock();
         InFlight {
-            records: state.records,
+            records: state.open.count,
             bytes: state.bytes,
             acknowledged: state.acknowledged,
         }
@@ -132,8 +163,10 @@ impl Ledger {
 
     /// Ends when there is room, or the publisher is broken. Cancel-safe.
     pub async fn room(&self) {
-        self.wait(|state| state.records < self.buffer.records && state.bytes < self.buffer.bytes)
-            .await;
+        self.wait(|state| {
+            state.open.count < self.buffer.records && state.bytes < self.buffer.bytes
+        })
+        .await;
     }
 
     /// Ends when everything accepted is acknowledged.
@@ -141,7 +174,7 @@ impl Ledger {
     /// # Errors
     /// When the publisher is broken.
     pub async fn drained(&self) -> Result<(), Transient> {
-        self.wait(|state| state.records == 0).await;
+        self.wait(|state| state.open.count == 0).await;
         match self.lock().broken.clone() {
             Some(reason) => Err(Transient::Publisher(reason)),
             None => Ok(()),
@@ -161,28 +194,29 @@ impl Ledger {
         }
     }
 
-    fn accept(&self, bytes: usize) {
+    fn accept(&self, accepted: Accepted) -> Token {
         let mut state = self.lock();
-        state.records += 1;
-        state.bytes += bytes;
+        state.bytes += accepted.bytes;
+        state.open.insert(accepted)
     }
 
-    fn withdraw(&self, bytes: usize) {
-        let mut state = self.lock();
-        state.records = state.records.saturating_sub(1);
-        state.bytes = state.bytes.saturating_sub(bytes);
+    fn withdraw(&self, token: Token) {
+        self.lock().close(token);
     }
 
-    fn acknowledged(&self, accepted: &Accepted, offset: Offset) {
+    fn acknowledged(&self, token: Token, offset: Offset) {
         let mut state = self.lock();
-        state.records = state.records.saturating_sub(1);
-        state.bytes = state.bytes.saturating_sub(accepted.bytes);
+        let Some(accepted) = state.close(token) else {
+            return;
+        };
         state.acknowledged += 1;
         let last = state.offsets.insert(accepted.partition, offset);
-        if state.broken.is_none() && last.is_some_and(|last| offset <= last) {
+        if state.broken.is_none()
+            && let Some(last) = last.filter(|last| offset <= *last)
+        {
             let partition = accepted.partition;
             state.broken = Some(format!(
-                "partition {partition} went from offset {last:?} to {offset}: it was emptied or made anew"
+                "partition {partition} went from offset {last} to {offset}: it was emptied or made anew"
             ));
         }
         if state.broken.is_none() {
@@ -196,10 +230,11 @@ impl Ledger {
         self.changed.notify_waiters();
     }
 
-    fn fail(&self, bytes: usize, reason: String) {
+    fn fail(&self, token: Option<Token>, reason: String) {
         let mut state = self.lock();
-        state.records = state.records.saturating_sub(1);
-        state.bytes = state.bytes.saturating_sub(bytes);
+        if let Some(token) = token {
+            state.close(token);
+        }
         // A later acknowledgement must not move a tail over the hole.
         state.broken.get_or_insert(reason);
         drop(state);
@@ -214,57 +249,38 @@ impl Ledger {
 
 /// Takes delivery reports on the producer's own thread.
 #[derive(Debug, Clone)]
-pub struct Reports(Arc<Ledger>);
+struct Reports(Arc<Ledger>);
 
-impl ClientContext for Reports {}
-
-impl ProducerContext for Reports {
-    type DeliveryOpaque = Box<Accepted>;
-
-    fn delivery(&self, report: &DeliveryResult<'_>, accepted: Self::DeliveryOpaque) {
-        match report {
-            Ok(message) => self
-                .0
-                .acknowledged(&accepted, Offset::new(message.offset())),
-            Err((error, _)) => {
-                self.0.fail(
-                    accepted.bytes,
-                    format!(
-                        "a record for partition {} failed: {error}",
-                        accepted.partition
-                    ),
-                );
-            }
+impl Deliveries for Reports {
+    fn delivered(&self, token: Token, outcome: Result<Delivered, Error>) {
+        match outcome {
+            Ok(delivered) => self.0.acknowledged(token, delivered.offset),
+            Err(error) => self.0.fail(Some(token), error.to_string()),
         }
+    }
+
+    fn broken(&self, error: Error) {
+        self.0.fail(None, error.to_string());
     }
 }
 
 /// The producer of `{p}.changes` for one connection to the slot.
+#[derive(Debug)]
 pub struct Publisher {
     topic: String,
-    producer: ThreadedProducer<Reports>,
+    producer: Producer<Reports>,
     ledger: Arc<Ledger>,
 }
 
-impl std::fmt::Debug for Publisher {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Publisher")
-            .field("topic", &self.topic)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Publisher {
-    /// A publisher to `topic`; `make` builds the gapless producer around the reports.
+    /// A publisher to `topic`.
     ///
     /// # Errors
-    /// What `make` says.
-    pub fn new<E>(
-        topic: String,
-        ledger: Arc<Ledger>,
-        make: impl FnOnce(Reports) -> Result<ThreadedProducer<Reports>, E>,
-    ) -> Result<Self, E> {
-        let producer = make(Reports(Arc::clone(&ledger)))?;
+    /// When the client cannot be made.
+    pub fn new(kafka: &Kafka, topic: String, ledger: Arc<Ledger>) -> Result<Self, Failure> {
+        let producer = kafka
+            .producer(Reports(Arc::clone(&ledger)))
+            .map_err(crate::control::failure)?;
         Ok(Self {
             topic,
             producer,
@@ -290,29 +306,28 @@ impl Publisher {
         value: &[u8],
     ) -> Result<(), Transient> {
         let bytes = key.len() + value.len();
-        let accepted = Box::new(Accepted {
+        // Registered first: the report may come before `send` returns.
+        let token = self.ledger.accept(Accepted {
             partition,
             position,
             bytes,
         });
-        let record = BaseRecord::with_opaque_to(&self.topic, accepted)
-            .partition(partition.get())
-            .key(key)
-            .payload(value);
-        // Counted first: the report may come before `send` returns.
-        self.ledger.accept(bytes);
-        self.producer.send(record).map_err(|(error, _)| {
-            self.ledger.withdraw(bytes);
-            Transient::Publisher(format!(
-                "a record of {bytes} bytes for partition {partition} was not taken: {error}"
-            ))
-        })
+        self.producer
+            .send(&self.topic, partition, Some(key), Some(value), None, token)
+            .map_err(|error| {
+                self.ledger.withdraw(token);
+                Transient::Publisher(match error {
+                    // Its queue is larger than our bounds, so this is not back-pressure.
+                    SendError::Full => "the producer's queue is full".to_owned(),
+                    SendError::Refused(error) => format!("a record of {bytes} bytes: {error}"),
+                })
+            })
     }
 
-    /// Drops what was not sent, so that a successor's records cannot be overtaken by ours.
-    pub fn purge(&self) {
-        self.producer
-            .purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
+    /// Drops what was not sent and closes the client, so that no record of ours comes after a
+    /// successor's.
+    pub async fn close(self) {
+        self.producer.close().await;
     }
 }
 
@@ -330,20 +345,20 @@ mod tests {
         Position::new(Epoch::FIRST, Lsn::new(lsn), Seq::new(0))
     }
 
-    fn accepted(partition: i32, lsn: u64) -> Accepted {
+    fn accepted(partition: i32, lsn: u64, bytes: usize) -> Accepted {
         Accepted {
             partition: Partition::new(partition),
             position: at(lsn),
-            bytes: 10,
+            bytes,
         }
     }
 
     #[test]
     fn accepted_is_not_durable() {
         let ledger = Ledger::new(BUFFER, BTreeMap::new());
-        ledger.accept(10);
+        let token = ledger.accept(accepted(0, 5, 10));
         assert_eq!(ledger.lowest_tail(1), None);
-        ledger.acknowledged(&accepted(0, 5), Offset::new(0));
+        ledger.acknowledged(token, Offset::new(0));
         assert_eq!(ledger.lowest_tail(1), Some(at(5)));
         assert_eq!(
             ledger.lowest_tail(2),
@@ -355,12 +370,12 @@ mod tests {
     #[test]
     fn no_room_at_either_bound() {
         let ledger = Ledger::new(BUFFER, BTreeMap::new());
-        ledger.accept(100);
+        let token = ledger.accept(accepted(0, 1, 100));
         assert!(!ledger.has_room());
-        ledger.withdraw(100);
-        ledger.accept(1);
+        ledger.withdraw(token);
+        ledger.accept(accepted(0, 1, 1));
         assert!(ledger.has_room());
-        ledger.accept(1);
+        ledger.accept(accepted(0, 2, 1));
         assert!(!ledger.has_room());
     }
 
@@ -368,11 +383,11 @@ mod tests {
     async fn c4_after_a_failed_report_no_tail_moves() {
         // GIVEN two records under way in one partition.
         let ledger = Ledger::new(BUFFER, BTreeMap::from([(Partition::new(0), at(1))]));
-        ledger.accept(10);
-        ledger.accept(10);
+        let first = ledger.accept(accepted(0, 2, 10));
+        let second = ledger.accept(accepted(0, 3, 10));
         // WHEN the first fails and the second is acknowledged.
-        ledger.fail(10, "refused".to_owned());
-        ledger.acknowledged(&accepted(0, 3), Offset::new(9));
+        ledger.fail(Some(first), "refused".to_owned());
+        ledger.acknowledged(second, Offset::new(9));
         // THEN the tail stays below the hole, and everybody is told.
         assert_eq!(ledger.lowest_tail(1), Some(at(1)));
         assert!(ledger.broken().await.to_string().contains("refused"));
@@ -382,10 +397,10 @@ mod tests {
     #[tokio::test]
     async fn r2_offsets_that_fall_mean_that_the_topic_is_another_one() {
         let ledger = Ledger::new(BUFFER, BTreeMap::new());
-        ledger.accept(10);
-        ledger.accept(10);
-        ledger.acknowledged(&accepted(0, 1), Offset::new(500));
-        ledger.acknowledged(&accepted(0, 2), Offset::new(0));
+        let first = ledger.accept(accepted(0, 1, 10));
+        let second = ledger.accept(accepted(0, 2, 10));
+        ledger.acknowledged(first, Offset::new(500));
+        ledger.acknowledged(second, Offset::new(0));
         assert!(ledger.broken().await.to_string().contains("made anew"));
         assert_eq!(ledger.lowest_tail(1), Some(at(1)));
     }

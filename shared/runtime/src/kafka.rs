@@ -17,6 +17,7 @@ pub mod error;
 mod context;
 pub mod record;
 pub mod producer;
+pub mod acknowledged;
 pub mod group;
 pub mod group_offsets;
 pub mod reader;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 
+pub use acknowledged::{Acknowledged, Pending, only_partition};
 pub use error::{Error, ErrorKind};
 pub use group::{GroupConsumer, GroupEvents};
 pub use group_offsets::GroupOffsets;
@@ -86,6 +88,14 @@ impl Kafka {
     /// librdkafka refuses the settings (a certificate that cannot be read).
     pub fn producer<D: Deliveries>(&self, deliveries: D) -> Result<Producer<D>, Error> {
         Producer::new(self, deliveries)
+    }
+
+    /// A producer for few records, each of which is waited for.
+    ///
+    /// # Errors
+    /// librdkafka refuses the settings.
+    pub fn acknowledged(&self) -> Result<Acknowledged, Error> {
+        Acknowledged::new(self)
     }
 
     /// A member of a consumer group, to be polled by a thread of its own.

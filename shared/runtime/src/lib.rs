@@ -10,6 +10,8 @@
 //!  failpoint  named places where a test may break the process
 //!  kafka      the only maker of Kafka clients
 //!  postgres   the only maker of Postgres connections
+//!  configured from the checked configuration to the settings of both
+//!  cli        flags, reports and exit codes that both services share
 //! ```
 //!
 //! Nothing here is global: the environment, the metrics registry and the
@@ -25,6 +27,8 @@ pub mod http;
 pub mod failpoint;
 pub mod kafka;
 pub mod postgres;
+pub mod configured;
+pub mod cli;
 
 /// The variables a process was started with, as read once by `main`. Passed in
 /// everywhere, so that a test can give each service its own.

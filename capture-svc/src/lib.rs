@@ -3,6 +3,8 @@
 pub mod error;
 pub mod replication;
 pub mod pgoutput;
+pub mod relation;
+pub mod route;
 pub mod tail;
 pub mod publish;
 pub mod heartbeat;

@@ -69,22 +69,46 @@ pub enum ReportFormat {
 #[derive(Args, Clone, Debug)]
 pub struct CommonFlags {
     /// The configuration
-    #[arg(short, long, global = true, env = "FLUSSO_CONFIG", default_value = "flusso.toml", value_name = "PATH")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "FLUSSO_CONFIG",
+        default_value = "flusso.toml",
+        value_name = "PATH"
+    )]
     pub config: PathBuf,
     /// Stands before every topic name
     #[arg(long, global = true, env = "FLUSSO_TOPIC_PREFIX", value_name = "TEXT")]
     pub topic_prefix: Option<String>,
     /// Kafka brokers, separated by commas
-    #[arg(long, global = true, env = "FLUSSO_BOOTSTRAP_SERVERS", value_name = "HOST:PORT,…")]
+    #[arg(
+        long,
+        global = true,
+        env = "FLUSSO_BOOTSTRAP_SERVERS",
+        value_name = "HOST:PORT,…"
+    )]
     pub bootstrap_servers: Option<String>,
     /// How log lines look
-    #[arg(long, global = true, env = "FLUSSO_LOG_FORMAT", value_enum, default_value = "human")]
+    #[arg(
+        long,
+        global = true,
+        env = "FLUSSO_LOG_FORMAT",
+        value_enum,
+        default_value = "human"
+    )]
     pub log_format: LogFormat,
     /// Which log lines are written, e.g. info,worker_svc=debug; else RUST_LOG
     #[arg(long, global = true, env = "FLUSSO_LOG_FILTER", value_name = "FILTER")]
     pub log_filter: Option<String>,
     /// How reports look
-    #[arg(long, global = true, env = "FLUSSO_FORMAT", value_enum, default_value = "human")]
+    #[arg(
+        long,
+        global = true,
+        env = "FLUSSO_FORMAT",
+        value_enum,
+        default_value = "human"
+    )]
     pub format: ReportFormat,
 }
 
@@ -103,7 +127,12 @@ impl CommonFlags {
     #[must_use]
     pub fn filter(&self, environment: &Environment) -> String {
         given(self.log_filter.as_deref())
-            .or_else(|| environment.get("RUST_LOG").filter(|text| !text.is_empty()).cloned())
+            .or_else(|| {
+                environment
+                    .get("RUST_LOG")
+                    .filter(|text| !text.is_empty())
+                    .cloned()
+            })
             .unwrap_or_else(|| "info".to_owned())
     }
 }

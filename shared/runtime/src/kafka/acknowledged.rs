@@ -53,7 +53,9 @@ pub struct Acknowledged {
 
 impl Acknowledged {
     pub(super) fn new(kafka: &Kafka) -> Result<Self, Error> {
-        Ok(Self { producer: kafka.producer(Waiters::default())? })
+        Ok(Self {
+            producer: kafka.producer(Waiters::default())?,
+        })
     }
 
     /// Writes one record and waits until it is durable in the broker. Ends as often as it is
@@ -61,7 +63,12 @@ impl Acknowledged {
     ///
     /// # Errors
     /// The record was refused, or the client is broken: make a new one.
-    pub async fn send(&self, at: &TopicPartition, key: &[u8], payload: Option<&[u8]>) -> Result<Delivered, Error> {
+    pub async fn send(
+        &self,
+        at: &TopicPartition,
+        key: &[u8],
+        payload: Option<&[u8]>,
+    ) -> Result<Delivered, Error> {
         self.begin(at, key, payload)?.wait().await
     }
 
@@ -69,24 +76,42 @@ impl Acknowledged {
     ///
     /// # Errors
     /// The record was refused, or the client is broken.
-    pub fn begin(&self, at: &TopicPartition, key: &[u8], payload: Option<&[u8]>) -> Result<Pending, Error> {
+    pub fn begin(
+        &self,
+        at: &TopicPartition,
+        key: &[u8],
+        payload: Option<&[u8]>,
+    ) -> Result<Pending, Error> {
         let (sender, answer) = oneshot::channel();
         let waiters = self.producer.deliveries();
         let token = waiters.with(|waiting| {
             if let Some(error) = &waiting.broken {
-                return Err(Error::new(ErrorKind::Fatal, format!("cannot write to {at}"), error.to_string()));
+                return Err(Error::new(
+                    ErrorKind::Fatal,
+                    format!("cannot write to {at}"),
+                    error.to_string(),
+                ));
             }
             waiting.next = waiting.next.wrapping_add(1);
             waiting.waiters.insert(waiting.next, sender);
             Ok(waiting.next)
         })?;
-        let sent = self.producer.send(&at.topic, at.partition, Some(key), payload, None, token);
+        let sent = self
+            .producer
+            .send(&at.topic, at.partition, Some(key), payload, None, token);
         match sent {
-            Ok(()) => Ok(Pending { at: at.clone(), answer }),
+            Ok(()) => Ok(Pending {
+                at: at.clone(),
+                answer,
+            }),
             Err(refused) => {
                 waiters.with(|waiting| waiting.waiters.remove(&token));
                 Err(match refused {
-                    SendError::Full => Error::new(ErrorKind::Other, format!("cannot write to {at}"), "the producer's queue is full"),
+                    SendError::Full => Error::new(
+                        ErrorKind::Other,
+                        format!("cannot write to {at}"),
+                        "the producer's queue is full",
+                    ),
                     SendError::Refused(error) => error,
                 })
             }
@@ -110,7 +135,11 @@ impl Pending {
     pub async fn wait(self) -> Result<Delivered, Error> {
         match self.answer.await {
             Ok(outcome) => outcome,
-            Err(_dropped) => Err(Error::new(ErrorKind::Fatal, format!("cannot write to {}", self.at), "the producer was dropped")),
+            Err(_dropped) => Err(Error::new(
+                ErrorKind::Fatal,
+                format!("cannot write to {}", self.at),
+                "the producer was dropped",
+            )),
         }
     }
 }

@@ -8,6 +8,7 @@
 //! fields and names then do not apply to what a definition happens to contain.
 
 mod generations;
+mod halt;
 mod incarnations;
 mod indexes;
 mod source;
@@ -310,4 +311,4 @@ fn read<R: Record>(found: &Found) -> Result<Entry<R>, Definite> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

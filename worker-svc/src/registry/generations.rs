@@ -85,9 +85,9 @@ pub struct GenerationRecord {
     pub cause: Cause,
     /// A random text of whoever made the record, to know one's own after a lost reply.
     pub made_by: String,
-    /// The canonical JSON of the definition, as text: what is hashed, byte for byte.
+    /// The definition as lossless JSON text, so that it is run when its file is gone.
     pub definition: String,
-    /// `sha256:…` over it.
+    /// `sha256:…` of the definition with the index options that belong to it.
     pub definition_hash: String,
     /// The body the index is made with: settings and mapping.
     pub index_body: Value,

@@ -4,7 +4,7 @@ use super::*;
 use crate::loopback::{Loopback, Step};
 use crate::sink::Options;
 
-fn generation() -> GenerationRecord {
+pub(crate) fn generation() -> GenerationRecord {
     GenerationRecord {
         index: "users".into(),
         number: Generation::new(3),

@@ -13,6 +13,7 @@ pub mod positions;
 pub mod source;
 pub mod drive;
 mod finish;
+pub mod create;
 
 pub use control::{Control, ControlReader};
 pub use drive::{Context, Coordinator};

@@ -114,6 +114,7 @@ impl Default for Metrics {
 impl Metrics {
     /// All families, empty, in a registry of their own.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a list with one entry per metric")]
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("flusso");
         let records = registered(
@@ -156,7 +157,8 @@ impl Metrics {
             "bulk_requests_allowed",
             "Bulk requests that may be under way at once",
         );
-        let batch_changes = Family::new_with_constructor(counts as fn() -> Histogram);
+        let make: fn() -> Histogram = counts;
+        let batch_changes = Family::new_with_constructor(make);
         registry.register(
             "batch_changes",
             "Records of one batch",
@@ -286,7 +288,8 @@ fn timed(
     name: &str,
     help: &str,
 ) -> Family<FeedLabels, Histogram, fn() -> Histogram> {
-    let family = Family::new_with_constructor(seconds as fn() -> Histogram);
+    let make: fn() -> Histogram = seconds;
+    let family = Family::new_with_constructor(make);
     registry.register_with_unit(name, help, Unit::Seconds, family.clone());
     family
 }

@@ -192,40 +192,47 @@ impl View {
     pub fn repairs(&self, from: Offset) -> impl Iterator<Item = RepairWord> {
         self.words()
             .filter(move |(offset, _)| *offset >= from)
-            .filter_map(|(offset, word)| match word {
-                Announcement::Repair {
-                    table,
-                    detail,
-                    epoch,
-                    lsn,
-                    ..
-                } => Some(RepairWord {
-                    id: word.record_key(),
-                    offset,
-                    table: table.clone(),
-                    detail: detail.clone(),
-                    epoch: *epoch,
-                    lsn: *lsn,
-                }),
-                _ => None,
-            })
+            .filter_map(|(offset, word)| repair_word(offset, word))
     }
 
     /// The highest incarnation repeated here for a registry.
     #[must_use]
     pub fn incarnation(&self, sink: &str, index_prefix: &str) -> Option<Incarnation> {
-        self.words()
-            .filter_map(|(_, word)| match word {
-                Announcement::Incarnation {
-                    sink: of,
-                    index_prefix: prefix,
-                    number,
-                    ..
-                } if of == sink && prefix == index_prefix => Some(*number),
-                _ => None,
-            })
-            .max()
+        let numbers = self.words().filter_map(|(_, word)| {
+            let Announcement::Incarnation {
+                sink: of,
+                index_prefix: prefix,
+                number,
+                ..
+            } = word
+            else {
+                return None;
+            };
+            (of == sink && prefix == index_prefix).then_some(*number)
+        });
+        numbers.max()
     }
+}
+
+fn repair_word(offset: Offset, word: &Announcement) -> Option<RepairWord> {
+    let Announcement::Repair {
+        table,
+        detail,
+        epoch,
+        lsn,
+        ..
+    } = word
+    else {
+        return None;
+    };
+    Some(RepairWord {
+        id: word.record_key(),
+        offset,
+        table: table.clone(),
+        detail: detail.clone(),
+        epoch: *epoch,
+        lsn: *lsn,
+    })
 }
 
 fn epoch_word(word: &Announcement) -> Option<EpochWord> {

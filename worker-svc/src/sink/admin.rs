@@ -140,6 +140,29 @@ impl Sink {
         }))
     }
 
+    /// The names of the indexes that match a pattern with `*`, hidden and closed ones too.
+    ///
+    /// # Errors
+    /// No answer, or an error.
+    pub async fn index_names(&self, pattern: &str) -> Result<Vec<String>, Failure> {
+        #[derive(Deserialize)]
+        struct Row {
+            index: String,
+        }
+        // The pattern's `*` must stand unescaped.
+        let path = format!("/_cat/indices/{}", segment(pattern).replace("%2A", "*"));
+        let query = [
+            ("format", "json"),
+            ("h", "index"),
+            ("expand_wildcards", "all"),
+        ];
+        let (body, to) = self.call(request(Method::Get, path, &query, None)).await?;
+        Ok(parse::<Vec<Row>>(&body, &to)?
+            .into_iter()
+            .map(|row| row.index)
+            .collect())
+    }
+
     /// Removes an index. One that is not there counts as removed.
     ///
     /// # Errors

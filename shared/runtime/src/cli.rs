@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use definition::{Deployment, Diagnostics, Files, Overrides};
 
 use crate::Environment;
+use crate::telemetry::{LogFormat, Settings, colour};
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,17 +43,6 @@ impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
         exit.code().into()
     }
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For a terminal.
-    #[default]
-    #[value(alias = "text")]
-    Human,
-    /// One JSON object per line.
-    Json,
 }
 
 /// How reports look.
@@ -94,8 +84,8 @@ pub struct CommonFlags {
         long,
         global = true,
         env = "FLUSSO_LOG_FORMAT",
-        value_enum,
-        default_value = "human"
+        default_value = "human",
+        value_name = "human|json"
     )]
     pub log_format: LogFormat,
     /// Which log lines are written, e.g. info,worker_svc=debug; else RUST_LOG
@@ -121,6 +111,12 @@ impl CommonFlags {
             bootstrap_servers: given(self.bootstrap_servers.as_deref()),
             ..Overrides::default()
         }
+    }
+
+    /// How this process logs.
+    #[must_use]
+    pub fn telemetry(&self, environment: &Environment) -> Settings {
+        Settings::new(self.log_format, self.filter(environment), environment)
     }
 
     /// The filter of log lines: the flag or its twin, else `RUST_LOG`, else `info`.
@@ -176,8 +172,7 @@ pub fn load(
 /// Findings as text, in colour when `terminal` and the user did not object.
 #[must_use]
 pub fn render(findings: &Diagnostics, terminal: bool, environment: &Environment) -> String {
-    let colour = terminal && environment.get("NO_COLOR").is_none_or(String::is_empty);
-    findings.render_human(colour)
+    findings.render_human(colour(terminal, environment))
 }
 
 /// Findings on standard error, as `run` shows them.

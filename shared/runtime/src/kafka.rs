@@ -38,8 +38,7 @@ pub use record::{Committed, Message, Record, StoredPosition, TopicPartition, Wat
 pub use settings::{Compression, PropertyError, Settings};
 pub use topics::{NewTopic, TopicDescription, TopicPart, Topics};
 
-/// Longest time one request to the brokers may take before it counts as failed.
-/// Long enough for a broker that fails over, short enough for a readable report.
+/// How long a request to the brokers may take, unless the settings say otherwise. Long enough for a broker that fails over, short enough for a readable report.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Makes clients. Cheap to clone.
@@ -132,6 +131,10 @@ impl Kafka {
     /// librdkafka refuses the settings.
     pub fn topics(&self) -> Result<Topics, Error> {
         Topics::new(self)
+    }
+
+    pub(crate) fn request_timeout(&self) -> Duration {
+        self.settings.request_timeout
     }
 
     pub(crate) fn settings(&self) -> &Settings {

@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::time::Instant;
 
 use crate::shutdown::Shutdown;
 
@@ -53,10 +52,13 @@ impl Liveness {
     /// The loops that have not turned for [`STUCK_AFTER`], and for how long.
     #[must_use]
     pub fn stuck(&self) -> Vec<(String, Duration)> {
-        let now = Instant::now();
+        self.stuck_at(Instant::now())
+    }
+
+    pub(super) fn stuck_at(&self, now: Instant) -> Vec<(String, Duration)> {
         self.lock()
             .values()
-            .map(|(name, turned)| (name.clone(), now.duration_since(*turned)))
+            .map(|(name, turned)| (name.clone(), now.saturating_duration_since(*turned)))
             .filter(|(_, silent)| *silent >= STUCK_AFTER)
             .collect()
     }

@@ -3,10 +3,11 @@
 //! broker decides what a person must do.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::ConsumerContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::statistics::Statistics;
 
@@ -85,3 +86,14 @@ impl ClientContext for Plain {
 }
 
 impl ConsumerContext for Plain {}
+
+/// Lets a client that nobody polls say why something failed: its complaints wait in a
+/// queue until then, behind log lines.
+pub(crate) fn hear(client: &BaseConsumer<Plain>) {
+    for _ in 0..20 {
+        let heard = client.poll(Duration::from_millis(20)).is_some();
+        if heard && client.context().voice.last().is_some() {
+            return;
+        }
+    }
+}

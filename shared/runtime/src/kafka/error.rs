@@ -149,7 +149,7 @@ impl Error {
                 self.kind = kind;
                 self.help = help(kind).map(str::to_owned);
             }
-            self.message = format!("{} ({text})", self.message);
+            self.message = text;
         }
         self
     }

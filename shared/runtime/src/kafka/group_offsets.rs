@@ -10,10 +10,10 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::KafkaError;
 
-use super::context::Plain;
+use super::context::{Plain, hear};
 use super::error::{Error, ErrorKind};
 use super::record::{self, Committed, StoredPosition, TopicPartition};
-use super::{Kafka, REQUEST_TIMEOUT};
+use super::Kafka;
 use crate::task;
 
 /// Sees and sets the offsets of one group. Keep it for as long as they are watched: it
@@ -22,6 +22,7 @@ use crate::task;
 pub struct GroupOffsets {
     inner: Arc<BaseConsumer<Plain>>,
     group: Arc<str>,
+    timeout: Duration,
 }
 
 impl fmt::Debug for GroupOffsets {
@@ -47,6 +48,7 @@ impl GroupOffsets {
         Ok(Self {
             inner: Arc::new(inner),
             group: group.into(),
+            timeout: kafka.request_timeout(),
         })
     }
 
@@ -63,9 +65,10 @@ impl GroupOffsets {
     pub async fn committed(&self, partitions: &[TopicPartition]) -> Result<Vec<Committed>, Error> {
         let doing = format!("cannot read the offsets of group {}", self.group);
         let partitions = partitions.to_vec();
+        let timeout = self.timeout;
         self.run(doing.clone(), move |inner| {
             let list = record::list(&partitions);
-            let list = inner.committed_offsets(list, REQUEST_TIMEOUT)?;
+            let list = inner.committed_offsets(list, timeout)?;
             Ok(record::committed(&doing, &list))
         })
         .await?
@@ -101,8 +104,7 @@ impl GroupOffsets {
         let done = task::blocking("kafka group offsets", move || {
             let result = body(&inner);
             if result.is_err() {
-                // Lets the client say why: its complaints wait in a queue until polled.
-                drop(inner.poll(Duration::ZERO));
+                hear(&inner);
             }
             result
         })

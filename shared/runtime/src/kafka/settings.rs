@@ -81,6 +81,8 @@ pub struct Settings {
     pub properties: BTreeMap<String, Secret>,
     /// Of the records this process writes.
     pub compression: Compression,
+    /// Longest time one request to the brokers may take before it counts as failed.
+    pub request_timeout: Duration,
 }
 
 /// A property that cannot be used.
@@ -141,6 +143,7 @@ impl Settings {
             client_id: client_id.into(),
             properties: BTreeMap::new(),
             compression: Compression::default(),
+            request_timeout: super::REQUEST_TIMEOUT,
         }
     }
 

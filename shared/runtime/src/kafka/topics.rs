@@ -14,11 +14,11 @@ use rdkafka::admin::{
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 
-use super::context::Plain;
+use super::context::{Plain, hear};
 use super::error::{Error, ErrorKind, kind_of};
 use super::reader::{Read, Start};
 use super::record::{Record, Watermarks};
-use super::{Kafka, REQUEST_TIMEOUT};
+use super::Kafka;
 use crate::task;
 
 /// A topic to be made.
@@ -111,8 +111,9 @@ impl Topics {
     /// None answers, or it refuses us. The message says which of both.
     pub async fn brokers(&self) -> Result<usize, Error> {
         let doing = format!("cannot reach Kafka at {}", self.kafka.bootstrap());
-        self.probe(doing, |probe| {
-            Ok(probe.fetch_metadata(None, REQUEST_TIMEOUT)?.brokers().len())
+        let timeout = self.kafka.request_timeout();
+        self.probe(doing, move |probe| {
+            Ok(probe.fetch_metadata(None, timeout)?.brokers().len())
         })
         .await
     }
@@ -134,7 +135,7 @@ impl Topics {
         let doing = "cannot read the settings of topics";
         let described = self
             .admin
-            .describe_configs(&resources, &options())
+            .describe_configs(&resources, &self.options())
             .await
             .map_err(|error| Error::from_kafka(doing, &error))?;
         for resource in described {
@@ -165,8 +166,9 @@ impl Topics {
     async fn metadata(&self, names: &[&str]) -> Result<Vec<TopicDescription>, Error> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let doing = format!("cannot reach Kafka at {}", self.kafka.bootstrap());
+        let timeout = self.kafka.request_timeout();
         self.probe(doing, move |probe| {
-            let metadata = probe.fetch_metadata(None, REQUEST_TIMEOUT)?;
+            let metadata = probe.fetch_metadata(None, timeout)?;
             let known = metadata.topics().iter().filter(|topic| {
                 names.iter().any(|name| name == topic.name()) && !topic.partitions().is_empty()
             });
@@ -185,7 +187,7 @@ impl Topics {
         let doing = "cannot create topics";
         let results = self
             .admin
-            .create_topics(&native, &options())
+            .create_topics(&native, &self.options())
             .await
             .map_err(|error| self.unreachable(doing, &error))?;
         let mut answers: BTreeMap<String, Result<(), Error>> = results
@@ -221,7 +223,7 @@ impl Topics {
         let doing = "cannot delete topics";
         let results = self
             .admin
-            .delete_topics(names, &options())
+            .delete_topics(names, &self.options())
             .await
             .map_err(|error| self.unreachable(doing, &error))?;
         for result in results {
@@ -247,6 +249,7 @@ impl Topics {
         partitions: &[Partition],
     ) -> Result<Vec<Watermarks>, Error> {
         let (name, partitions) = (topic.to_owned(), partitions.to_vec());
+        let timeout = self.kafka.request_timeout();
         self.probe(
             format!("cannot read the watermarks of {topic}"),
             move |probe| {
@@ -254,7 +257,7 @@ impl Topics {
                     .iter()
                     .map(|&partition| {
                         let (low, high) =
-                            probe.fetch_watermarks(&name, partition.get(), REQUEST_TIMEOUT)?;
+                            probe.fetch_watermarks(&name, partition.get(), timeout)?;
                         Ok(Watermarks {
                             partition,
                             low: Offset::new(low),
@@ -329,6 +332,11 @@ impl Topics {
             .collect())
     }
 
+    fn options(&self) -> AdminOptions {
+        let timeout = self.kafka.request_timeout();
+        AdminOptions::new().request_timeout(Some(timeout)).operation_timeout(Some(timeout))
+    }
+
     fn unreachable(&self, doing: &str, error: &KafkaError) -> Error {
         Error::from_kafka(doing, error).with_last_seen(self.probe.context().voice.last())
     }
@@ -342,8 +350,7 @@ impl Topics {
         let done = task::blocking("kafka probe", move || {
             let result = body(&probe);
             if result.is_err() {
-                // Lets the client say why: its complaints wait in a queue until polled.
-                drop(probe.poll(Duration::ZERO));
+                hear(&probe);
             }
             result
         })
@@ -354,12 +361,6 @@ impl Topics {
             Err(error) => Err(Error::new(ErrorKind::Other, doing, error.to_string())),
         }
     }
-}
-
-fn options() -> AdminOptions {
-    AdminOptions::new()
-        .request_timeout(Some(REQUEST_TIMEOUT))
-        .operation_timeout(Some(REQUEST_TIMEOUT))
 }
 
 fn native(topic: &NewTopic) -> NativeNewTopic<'_> {

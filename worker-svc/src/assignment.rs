@@ -18,6 +18,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::{Partition, Topics};
+use runtime::kafka::TopicPartition;
 
 /// The three topics a feed consumes, in the order in which they are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,6 +78,18 @@ impl Part {
     #[must_use]
     pub const fn new(lane: Lane, partition: Partition) -> Self {
         Part { lane, partition }
+    }
+
+    /// What Kafka calls `at`; `None` for another topic.
+    #[must_use]
+    pub fn of(at: &TopicPartition, topics: &Topics) -> Option<Self> {
+        Lane::of_topic(&at.topic, topics).map(|lane| Part::new(lane, at.partition))
+    }
+
+    /// How Kafka calls it.
+    #[must_use]
+    pub fn at(self, topics: &Topics) -> TopicPartition {
+        TopicPartition::new(self.lane.topic(topics), self.partition)
     }
 }
 

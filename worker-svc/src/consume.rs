@@ -22,8 +22,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::{Chunk, HEARTBEAT_KEY, Topics, record_table};
-use rdkafka::consumer::BaseConsumer;
-use rdkafka::error::KafkaError;
+use runtime::kafka::{self, Kafka};
 use runtime::task::{TaskError, Thread, thread};
 
 pub use context::Callbacks;
@@ -66,27 +65,18 @@ pub struct Consuming {
 }
 
 impl Consuming {
-    /// Starts the thread. `make` makes the group's consumer with the given callbacks
-    /// (`runtime::kafka` knows the settings); the thread subscribes.
+    /// Joins the group, on a thread of its own.
     ///
     /// # Errors
     /// The client cannot be made, or the system gives no more threads.
-    pub fn start<M>(
-        name: &str,
-        topics: &Topics,
-        interest: Interest,
-        make: M,
-    ) -> Result<Self, Transient>
-    where
-        M: FnOnce(Callbacks) -> Result<BaseConsumer<Callbacks>, KafkaError>,
-    {
+    pub fn start(kafka: &Kafka, topics: &Topics, interest: Interest) -> Result<Self, Transient> {
         let inbox = Arc::new(Inbox::new());
         let fence = Fence::new();
         let callbacks = Callbacks::new(Arc::clone(&inbox), fence.clone(), topics.clone());
-        let consumer = make(callbacks).map_err(|error| Transient::Kafka {
-            doing: "making a consumer",
-            source: Box::new(error),
-        })?;
+        let consumer = kafka
+            .group_consumer(&interest.group, callbacks)
+            .map_err(failed("making a consumer"))?;
+        let name = format!("consume {}", interest.group);
         let intake = intake::Intake::new(
             consumer,
             topics,
@@ -94,11 +84,9 @@ impl Consuming {
             fence.clone(),
             interest,
         );
-        let thread = thread(format!("consume {name}"), move || intake.run()).map_err(|error| {
-            Transient::Kafka {
-                doing: "starting a thread",
-                source: Box::new(error),
-            }
+        let thread = thread(name, move || intake.run()).map_err(|error| Transient::Kafka {
+            doing: "starting a thread",
+            source: Box::new(error),
         })?;
         Ok(Consuming {
             inbox,
@@ -139,6 +127,13 @@ impl Drop for Consuming {
     /// A feed that ends early must not leave its consumer in the group.
     fn drop(&mut self) {
         self.inbox.order_stop();
+    }
+}
+
+fn failed(doing: &'static str) -> impl Fn(kafka::Error) -> Transient {
+    move |error| Transient::Kafka {
+        doing,
+        source: Box::new(error),
     }
 }
 

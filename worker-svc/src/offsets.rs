@@ -21,7 +21,7 @@ use model::{
 
 pub use tracker::{Arrived, Tracker};
 
-use crate::assignment::{AssignmentNumber, Lane, Part};
+use crate::assignment::{AssignmentNumber, Assignments, Lane, Part};
 
 /// Everything below it, in one partition, is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +55,12 @@ impl Ticket {
     #[must_use]
     pub fn part(self) -> Part {
         self.part
+    }
+
+    /// Whether its assignment still counts.
+    #[must_use]
+    pub fn counts(self, assignments: &Assignments) -> bool {
+        assignments.counts(self.part, self.number)
     }
 }
 

@@ -1,19 +1,14 @@
 //! The thread's loop.
 //! In: polled records, the feed's orders. Out: arrivals in the inbox.
 //! Must hold: the loop turns several times a second whatever the feed does.
-//! Must not: hold a `TopicPartitionList` beyond a function: one that outlives the
-//! consumer hangs its drop for ever (librdkafka#3796).
+//! Must not: block for longer than a broker takes to answer.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Offset, OffsetRange, Partition, Topics};
-use rdkafka::Message;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::BorrowedMessage;
-use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
+use model::{OffsetRange, Topics};
+use runtime::kafka::{Error, ErrorKind, GroupConsumer, Message, TopicPartition};
 
 use super::Interest;
 use super::context::Callbacks;
@@ -31,7 +26,7 @@ const RECORDS_PER_TURN: usize = 256;
 const ASK: Duration = Duration::from_secs(10);
 
 pub(super) struct Intake {
-    consumer: BaseConsumer<Callbacks>,
+    consumer: GroupConsumer<Callbacks>,
     topics: Topics,
     /// The topics' names, made once.
     lanes: [(Lane, String); 3],
@@ -43,7 +38,7 @@ pub(super) struct Intake {
 
 impl Intake {
     pub(super) fn new(
-        consumer: BaseConsumer<Callbacks>,
+        consumer: GroupConsumer<Callbacks>,
         topics: &Topics,
         inbox: Arc<Inbox>,
         fence: Fence,
@@ -65,36 +60,32 @@ impl Intake {
     pub(super) fn run(mut self) {
         let names: Vec<&str> = self.lanes.iter().map(|(_, name)| name.as_str()).collect();
         if let Err(error) = self.consumer.subscribe(&names) {
-            self.inbox
-                .trouble(Trouble::Broken(format!("cannot subscribe: {error}")));
+            self.inbox.trouble(Trouble::Broken(error.to_string()));
             return;
         }
         loop {
             let orders = self.inbox.turn();
-            if !orders.commits.is_empty() {
-                let commits: Vec<_> = orders.commits.into_values().collect();
-                let mode = if orders.stop {
-                    CommitMode::Sync
-                } else {
-                    CommitMode::Async
-                };
-                if let Err(error) =
-                    commit(&self.consumer, &self.topics, &self.fence, &commits, mode)
-                {
-                    self.inbox.commit_failed(error.to_string());
-                }
+            let commits: Vec<_> = orders.commits.into_values().collect();
+            if let Err(error) = commit(
+                &self.consumer,
+                &self.topics,
+                &self.fence,
+                &commits,
+                orders.stop,
+            ) {
+                self.inbox.commit_failed(error.to_string());
             }
             if orders.stop {
-                self.consumer.unsubscribe();
+                // The drop leaves the group.
                 return;
             }
             if let Err(error) = self.pause_and_resume() {
-                self.inbox
-                    .trouble(Trouble::Broken(format!("cannot pause or resume: {error}")));
-                return;
+                self.inbox.trouble(Trouble::Waiting(error.to_string()));
             }
             self.take_records();
-            self.settle_fresh();
+            if let Err(error) = self.settle_fresh() {
+                self.inbox.trouble(Trouble::Waiting(error.to_string()));
+            }
         }
     }
 
@@ -102,6 +93,7 @@ impl Intake {
         let mut arrivals = Vec::new();
         let mut wait = POLL;
         for _ in 0..RECORDS_PER_TURN {
+            // Also `None` when a callback ran: new partitions are settled before more is read.
             let Some(polled) = self.consumer.poll(wait) else {
                 break;
             };
@@ -114,14 +106,14 @@ impl Intake {
         self.inbox.push(arrivals);
     }
 
-    fn arrival(&self, message: &BorrowedMessage<'_>) -> Option<Arrival> {
+    fn arrival(&self, message: &Message<'_>) -> Option<Arrival> {
         let (lane, _) = self
             .lanes
             .iter()
             .find(|(_, name)| name == message.topic())?;
-        let part = Part::new(*lane, Partition::new(message.partition()));
+        let part = Part::new(*lane, message.partition());
         let number = self.fence.lock().intake(part)?;
-        let offset = Offset::new(message.offset());
+        let offset = message.offset();
         let body = if self.interest.wants(*lane, message.key()) {
             Body::Record {
                 offset,
@@ -134,130 +126,88 @@ impl Intake {
         Some(Arrival { part, number, body })
     }
 
-    /// Newly assigned partitions are paused until their committed offsets are known.
-    fn settle_fresh(&mut self) {
-        let fresh = self.consumer.context().fresh();
+    /// Newly assigned partitions are paused until it is known where they stand: nothing
+    /// may arrive that the feed cannot place.
+    fn settle_fresh(&mut self) -> Result<(), Error> {
+        let fresh = self.consumer.events().fresh();
         if fresh.is_empty() {
-            return;
+            return Ok(());
         }
-        let committed = self
-            .list(&fresh)
-            .and_then(|list| self.consumer.committed_offsets(list, ASK));
-        let committed = match committed {
-            Ok(committed) => committed,
-            Err(error) => {
-                self.inbox.trouble(Trouble::Waiting(format!(
-                    "reading committed offsets: {error}"
-                )));
-                return;
-            }
-        };
-        for part in fresh {
-            let found =
-                committed.find_partition(&part.lane.topic(&self.topics), part.partition.get());
-            let Some(element) = found else { continue };
-            if element.error().is_err() {
+        let partitions = self.at(&fresh);
+        self.consumer.pause(&partitions)?;
+        for committed in self.consumer.committed(&partitions, ASK)? {
+            let Some(part) = Part::of(&committed.at, &self.topics) else {
                 continue;
-            }
-            let offset = match element.offset() {
-                KafkaOffset::Offset(offset) => Some(Offset::new(offset)),
-                _ => None,
             };
-            let metadata = element.metadata().parse().ok();
+            let metadata = committed.metadata.parse().ok();
             let number = self.fence.lock().assign(part);
-            self.consumer.context().no_longer_fresh(part);
+            self.consumer.events().no_longer_fresh(part);
             self.paused.insert(part);
             self.inbox.assigned(
                 part,
                 Assigned {
                     number,
-                    committed: offset,
+                    committed: committed.offset,
                     metadata,
                 },
             );
         }
+        Ok(())
     }
 
-    fn pause_and_resume(&mut self) -> KafkaResult<()> {
+    fn pause_and_resume(&mut self) -> Result<(), Error> {
         let held: BTreeSet<Part> = self.fence.lock().held().map(|(part, _)| part).collect();
         self.paused.retain(|part| held.contains(part));
         let wanted = self.inbox.to_pause(held.iter().copied());
         let pause: BTreeSet<Part> = wanted.difference(&self.paused).copied().collect();
         let resume: BTreeSet<Part> = self.paused.difference(&wanted).copied().collect();
         if !pause.is_empty() {
-            self.consumer.pause(&self.list(&pause)?)?;
+            self.consumer.pause(&self.at(&pause))?;
+            self.paused.extend(pause);
         }
         if !resume.is_empty() {
-            self.consumer.resume(&self.list(&resume)?)?;
+            self.consumer.resume(&self.at(&resume))?;
+            self.paused.retain(|part| wanted.contains(part));
         }
-        self.paused = wanted;
         Ok(())
     }
 
-    fn list(&self, parts: &BTreeSet<Part>) -> KafkaResult<TopicPartitionList> {
-        let mut list = TopicPartitionList::with_capacity(parts.len());
-        for part in parts {
-            list.add_partition(&part.lane.topic(&self.topics), part.partition.get());
-        }
-        Ok(list)
+    fn at(&self, parts: &BTreeSet<Part>) -> Vec<TopicPartition> {
+        parts.iter().map(|part| part.at(&self.topics)).collect()
     }
 
-    fn report(&self, error: &KafkaError) {
-        match error {
-            KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
-                self.find_out_of_range()
-            }
-            KafkaError::MessageConsumptionFatal(code) => {
-                self.inbox
-                    .trouble(Trouble::Broken(format!("fatal: {code}")));
-            }
-            other => self
-                .inbox
-                .trouble(Trouble::Waiting(format!("Kafka: {other}"))),
+    fn report(&self, error: &Error) {
+        match error.kind() {
+            ErrorKind::OffsetOutOfRange => self.find_out_of_range(),
+            ErrorKind::Fatal => self.inbox.trouble(Trouble::Broken(error.to_string())),
+            _ => self.inbox.trouble(Trouble::Waiting(error.to_string())),
         }
     }
 
-    /// The error does not name its partition in a form to rely on, so all are looked at.
+    /// The error does not name its partition, so all are looked at.
     fn find_out_of_range(&self) {
         let held: Vec<Part> = self.fence.lock().held().map(|(part, _)| part).collect();
-        let Ok(positions) = self.consumer.position() else {
-            return;
-        };
         for part in held {
-            let topic = part.lane.topic(&self.topics);
-            let Ok((low, high)) = self
-                .consumer
-                .fetch_watermarks(&topic, part.partition.get(), ASK)
-            else {
+            let at = part.at(&self.topics);
+            let Ok(marks) = self.consumer.watermarks(&at, ASK) else {
                 continue;
             };
-            let at = positions
-                .find_partition(&topic, part.partition.get())
-                .map(|element| element.offset());
-            let at = match at {
-                Some(KafkaOffset::Offset(at)) => Some(at),
-                _ => self.committed(part),
+            let Ok(committed) = self.consumer.committed(std::slice::from_ref(&at), ASK) else {
+                continue;
             };
-            if let Some(at) = at.filter(|at| *at < low || *at > high) {
+            // Without a committed offset the assignment has said so already.
+            let Some(stands) = committed.first().and_then(|committed| committed.offset) else {
+                continue;
+            };
+            if stands < marks.low || stands > marks.high {
                 self.inbox.trouble(Trouble::OutOfRange {
                     part,
-                    committed: Offset::new(at),
-                    low: Offset::new(low),
-                    high: Offset::new(high),
+                    committed: stands,
+                    low: marks.low,
+                    high: marks.high,
                 });
                 return;
             }
-        }
-    }
-
-    fn committed(&self, part: Part) -> Option<i64> {
-        let list = self.list(&BTreeSet::from([part])).ok()?;
-        let committed = self.consumer.committed_offsets(list, ASK).ok()?;
-        let element =
-            committed.find_partition(&part.lane.topic(&self.topics), part.partition.get())?;
-        match element.offset() {
-            KafkaOffset::Offset(offset) => Some(offset),
-            _ => None,
         }
     }
 }

@@ -2,7 +2,6 @@ use model::Seq;
 use proptest::prelude::*;
 
 use super::*;
-use crate::assignment::Assignments;
 
 const EPOCH: Epoch = Epoch::new(1);
 

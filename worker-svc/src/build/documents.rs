@@ -1,0 +1,107 @@
+//! Documents of one snapshot, in one piece of memory.
+//! In: rows of the build statement. Out: actions for the bulk body. Must not: parse.
+//! Why one arena: a batch holds thousands of small documents that live and die together.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use model::DocumentVersion;
+
+use crate::bulk::Action;
+
+/// Documents that were read from one snapshot.
+#[derive(Debug)]
+pub struct Built {
+    /// The version of all of them.
+    pub version: DocumentVersion,
+    /// Just before the snapshot was taken: the age rule counts from here.
+    pub read_at: Instant,
+    /// The documents, in no order.
+    pub documents: Vec<Document>,
+    arena: Vec<u8>,
+    nulled: u64,
+}
+
+/// One document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Its id.
+    pub id: String,
+    /// Its key: what it is built again by.
+    pub key: Vec<String>,
+    /// Where its bytes are; `None` deletes.
+    body: Option<Range<usize>>,
+}
+
+impl Built {
+    /// Nothing read yet.
+    #[must_use]
+    pub fn new(version: DocumentVersion, read_at: Instant) -> Self {
+        Built {
+            version,
+            read_at,
+            documents: Vec::new(),
+            arena: Vec::new(),
+            nulled: 0,
+        }
+    }
+
+    /// Takes a document, or its deletion.
+    pub fn push(&mut self, id: String, key: Vec<String>, body: Option<&[u8]>) {
+        let body = body.map(|bytes| {
+            let start = self.arena.len();
+            self.arena.extend_from_slice(bytes);
+            self.nulled = self.nulled.saturating_add(marked_nulls(bytes));
+            start..self.arena.len()
+        });
+        self.documents.push(Document { id, key, body });
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.arena.len()
+    }
+
+    /// Values that JSON cannot hold and that were written as null.
+    #[must_use]
+    pub fn nulled(&self) -> u64 {
+        self.nulled
+    }
+
+    /// The bytes of a document; `None` for a deletion.
+    #[must_use]
+    pub fn body(&self, document: &Document) -> Option<&[u8]> {
+        document
+            .body
+            .clone()
+            .and_then(|range| self.arena.get(range))
+    }
+
+    /// What a bulk request does with it.
+    #[must_use]
+    pub fn action<'a>(&'a self, document: &'a Document) -> Action<'a> {
+        Action {
+            id: &document.id,
+            version: self.version,
+            document: self.body(document),
+        }
+    }
+}
+
+/// The build statement marks a value that had to become null by a TAB before `null`. A
+/// raw TAB cannot stand inside a JSON string, and no other TAB is written by Postgres
+/// outside a `json` column's own text.
+fn marked_nulls(bytes: &[u8]) -> u64 {
+    const MARK: &[u8] = b"\tnull";
+    let mut found = 0_u64;
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\t') {
+        rest = rest.get(at..).unwrap_or_default();
+        if rest.starts_with(MARK) {
+            found = found.saturating_add(1);
+        }
+        rest = rest.get(1..).unwrap_or_default();
+    }
+    found
+}

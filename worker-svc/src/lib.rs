@@ -33,6 +33,7 @@ pub mod sink;
 pub mod dead_letter;
 pub mod offsets;
 pub mod feed;
+pub mod freshness;
 pub mod preview;
 
 #[cfg(test)]

@@ -1,15 +1,14 @@
-//! (being written)
+//! From trees to checked types: every rule that needs no database.
+//! In: the trees of `raw`. Out: a [`crate::Deployment`] without its schema files
+//! (`config`), and an [`crate::IndexDefinition`] per schema file (`schema`).
+//! Must hold: all mistakes are found in one pass; a mistake in one key does not
+//! hide those of the others.
 
-/// Reads a duration: an integer with `ms`, `s`, `m`, `h` or `d`.
-#[must_use]
-pub fn parse_duration(text: &str) -> Option<std::time::Duration> {
-    let _ = text;
-    None
-}
+mod value;
+mod names;
+pub(crate) mod config;
+pub(crate) mod schema;
+mod supported;
 
-/// Reads a size: an integer of bytes, or with `B` `KB` `MB` `GB` `KiB` `MiB` `GiB`.
-#[must_use]
-pub fn parse_size(text: &str) -> Option<crate::deployment::ByteSize> {
-    let _ = text;
-    None
-}
+pub(crate) use supported::refuse_unsupported;
+pub use value::{parse_duration, parse_size};

@@ -52,7 +52,7 @@ pub struct Diagnostic {
     /// The field concerned, as `hall.venue.name`; empty for the root.
     pub path: Option<String>,
     /// The key of that field which asks for the thing, e.g. `foreign_key`.
-    pub key: Option<&'static str>,
+    pub key: Option<String>,
     /// Keys or words that would be right here.
     pub allowed: Vec<String>,
     /// SQL that mends it.
@@ -104,12 +104,13 @@ impl Diagnostic {
     }
 
     /// Names the field it is about (`hall.venue.name`, empty for the root) and
-    /// the key of that field that asks for the thing.
+    /// the key of that field that asks for the thing; keys inside a key are
+    /// dotted, list items counted from 0 (`through.left_key`, `filters.0.column`).
     /// [`Diagnostics::locate`] turns both into a place.
     #[must_use]
-    pub fn at(mut self, path: impl Into<String>, key: Option<&'static str>) -> Self {
+    pub fn at(mut self, path: impl Into<String>, key: Option<&str>) -> Self {
         self.path = Some(path.into());
-        self.key = key;
+        self.key = key.map(str::to_owned);
         self
     }
 
@@ -205,7 +206,7 @@ impl Diagnostics {
                 && let Some(path) = &finding.path
             {
                 finding.file = Some(spans.file().to_owned());
-                finding.place = spans.find(path, finding.key);
+                finding.place = spans.find(path, finding.key.as_deref());
             }
         }
         self.sources

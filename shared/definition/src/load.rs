@@ -4,10 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::deployment::Deployment;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::check::config::{self, Config, IndexEntry};
+use crate::check::{refuse_unsupported, schema};
+use crate::deployment::{Deployment, Index};
+use crate::diagnostic::{Diagnostic, Diagnostics, Spans, place_of};
+use crate::index::IndexDefinition;
 
 /// Reads files for [`load`]; the crate itself touches no disk.
 pub trait Files {
@@ -55,6 +59,144 @@ pub fn load(
     environment: &BTreeMap<String, String>,
     overrides: &Overrides,
 ) -> Result<(Deployment, Diagnostics), Diagnostics> {
-    let _ = (path, files, environment, overrides);
-    Err(Diagnostic::error("E105", "not written yet").into())
+    let file = path.display().to_string();
+    let directory = path.parent().unwrap_or_else(|| Path::new(""));
+    let mut diagnostics = Diagnostics::new();
+    let text = match files.read(path) {
+        Ok(text) => text,
+        Err(error) => {
+            let finding = unreadable(&file, &error).help("name another with --config");
+            return Err(finding.into());
+        }
+    };
+    diagnostics.add_source(&file, &text);
+    let (config, findings) = config::read(&file, &text, directory, environment, overrides);
+    for finding in findings {
+        diagnostics.push(finding);
+    }
+    let deployment = config.and_then(|config| {
+        certificates(&config, files, (&file, &text), &mut diagnostics);
+        complete(config, files, (&file, &text), &mut diagnostics)
+    });
+    diagnostics.sort();
+    match deployment {
+        Some(deployment) if !diagnostics.has_errors() => Ok((deployment, diagnostics)),
+        Some(_) | None => Err(diagnostics),
+    }
 }
+
+/// Reads the schema files. `None` when the source or one of them cannot be used.
+fn complete(
+    config: Config,
+    files: &dyn Files,
+    (file, text): (&str, &str),
+    diagnostics: &mut Diagnostics,
+) -> Option<Deployment> {
+    let mut schemas: BTreeMap<PathBuf, Option<ReadSchema>> = BTreeMap::new();
+    let mut indexes = Vec::with_capacity(config.indexes.len());
+    let mut whole = true;
+    for entry in config.indexes {
+        if !schemas.contains_key(&entry.schema) {
+            let read = read_schema(&entry, files, (file, text), diagnostics);
+            schemas.insert(entry.schema.clone(), read);
+        }
+        let Some(Some((definition, spans))) = schemas.get(&entry.schema) else {
+            whole = false;
+            continue;
+        };
+        indexes.push(Index {
+            name: entry.name,
+            schema: entry.schema,
+            enabled: entry.enabled,
+            on_error: entry.on_error,
+            sinks: entry.sinks,
+            aliases: entry.aliases,
+            overrides: entry.overrides,
+            definition: Arc::clone(definition),
+            spans: Arc::clone(spans),
+        });
+    }
+    let source = config.source?;
+    whole.then_some(Deployment {
+        prefix: config.prefix,
+        source,
+        broker: config.broker,
+        capture: config.capture,
+        worker: config.worker,
+        sinks: config.sinks,
+        indexes,
+        server: config.server,
+        telemetry: config.telemetry,
+    })
+}
+
+/// A schema file, read once however many indexes share it.
+type ReadSchema = (Arc<IndexDefinition>, Arc<Spans>);
+
+fn read_schema(
+    entry: &IndexEntry,
+    files: &dyn Files,
+    (file, text): (&str, &str),
+    diagnostics: &mut Diagnostics,
+) -> Option<ReadSchema> {
+    let shown = entry.schema.display().to_string();
+    let schema_text = match files.read(&entry.schema) {
+        Ok(text) => text,
+        Err(error) => {
+            let place = place_of(text, entry.schema_span.clone());
+            let finding = unreadable(&entry.schema_written, &error)
+                .help("paths start at the directory of flusso.toml")
+                .in_file(file, Some(place));
+            diagnostics.push(finding);
+            return None;
+        }
+    };
+    diagnostics.add_source(&shown, &schema_text);
+    let read = schema::read(&shown, &schema_text);
+    for finding in read.findings {
+        diagnostics.push(finding);
+    }
+    let definition = read.definition?;
+    for finding in refuse_unsupported(&definition, &read.spans) {
+        diagnostics.push(finding);
+    }
+    Some((Arc::new(definition), Arc::new(read.spans)))
+}
+
+/// Warns about certificate files that cannot be read.
+fn certificates(
+    config: &Config,
+    files: &dyn Files,
+    (file, text): (&str, &str),
+    diagnostics: &mut Diagnostics,
+) {
+    for (path, span) in &config.certificates {
+        if let Err(error) = files.read(path) {
+            let message = format!("cannot read {}: {}", path.display(), reason(&error));
+            let place = place_of(text, span.clone());
+            diagnostics.push(
+                Diagnostic::warning("W220", message)
+                    .help("needed when a connection is made")
+                    .in_file(file, Some(place)),
+            );
+        }
+    }
+}
+
+fn unreadable(file: &str, error: &io::Error) -> Diagnostic {
+    Diagnostic::error("E105", format!("cannot read {file}: {}", reason(error)))
+}
+
+/// The system's reason in plain words.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::InvalidData => "it is not UTF-8".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,11 @@ pub(crate) fn place_of(text: &str, span: Range<usize>) -> Place {
     }
 }
 
+/// `a.b` of `a.b.c`.
+fn around(dotted: &str) -> &str {
+    dotted.rsplit_once('.').map_or("", |(around, _)| around)
+}
+
 /// Where the elements of an index definition stand in its schema file.
 #[derive(Debug, Clone, Default)]
 pub struct Spans {
@@ -72,24 +77,24 @@ impl Spans {
     }
 
     /// Where the `key` of the field `path` stands (`hall.venue.name`; empty
-    /// for the root). Without such a key the field, without such a field the
+    /// for the root; the key dotted for keys inside keys). Without such a key the field, without such a field the
     /// nearest one around it. `None` when nothing is known.
     #[must_use]
     pub fn find(&self, path: &str, key: Option<&str>) -> Option<Place> {
         let mut path = path;
         let mut key = key.unwrap_or_default();
         loop {
-            let found = [key, ""]
-                .iter()
-                .find_map(|key| self.places.get(&(path.to_owned(), (*key).to_owned())));
-            if let Some(span) = found {
+            if let Some(span) = self.places.get(&(path.to_owned(), key.to_owned())) {
                 return Some(place_of(&self.text, span.clone()));
             }
-            if path.is_empty() {
+            // Step out: of the key, then of the field.
+            if !key.is_empty() {
+                key = around(key);
+            } else if !path.is_empty() {
+                path = around(path);
+            } else {
                 return None;
             }
-            path = path.rsplit_once('.').map_or("", |(around, _)| around);
-            key = "";
         }
     }
 }

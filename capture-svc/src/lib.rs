@@ -1,6 +1,9 @@
 //! (skeleton)
 
 pub mod error;
+pub mod preflight;
+pub mod needs;
+pub mod slot;
 pub mod replication;
 pub mod pgoutput;
 pub mod relation;

@@ -28,7 +28,7 @@ mod leaves;
 
 pub use catalog::{CatalogError, LeafTable, Table, TableKind, read_tables};
 pub use identity::{Coverage, Identity};
-pub use leaves::{LeafChange, changed_leaves};
+pub use leaves::{LeafChange, changed_leaves, leaves_of};
 
 /// A table as its rows arrive.
 #[derive(Debug, Clone, PartialEq, Eq)]

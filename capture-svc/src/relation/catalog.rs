@@ -48,6 +48,15 @@ pub struct Table {
     pub leaves: Vec<LeafTable>,
 }
 
+impl Table {
+    /// `true` when its changes are in the log under its own name, so that it
+    /// can be published.
+    #[must_use]
+    pub fn is_streamable(&self) -> bool {
+        self.permanent && matches!(self.kind, TableKind::Plain | TableKind::Partitioned)
+    }
+}
+
 /// A table that holds rows itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeafTable {
@@ -78,6 +87,24 @@ pub enum CatalogError {
     /// Its answer is not what the statement asks for.
     #[error("the catalog's answer cannot be read: {0}")]
     Unreadable(#[from] serde_json::Error),
+    /// Its answer lacks something that it always has.
+    #[error("the server did not answer with {0}")]
+    Unexpected(&'static str),
+}
+
+impl CatalogError {
+    pub(crate) fn unexpected(what: &'static str) -> Self {
+        CatalogError::Unexpected(what)
+    }
+
+    /// The server's error code, if it gave one.
+    #[must_use]
+    pub fn code(&self) -> Option<&tokio_postgres::error::SqlState> {
+        match self {
+            CatalogError::Postgres(error) => error.code(),
+            CatalogError::Unreadable(_) | CatalogError::Unexpected(_) => None,
+        }
+    }
 }
 
 /// Reads what exists of `names`, in no particular order. One statement, one

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use model::{Leaf, RepairCause};
 
-use super::catalog::LeafTable;
+use super::catalog::{LeafTable, Table};
 
 /// Rows came or went with a leaf.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,17 @@ pub fn changed_leaves(before: &[Leaf], now: &[LeafTable], is_partitioned: bool) 
         }
     }
     changes
+}
+
+/// The leaves of a table as they are announced in `{p}.control`.
+#[must_use]
+pub fn leaves_of(table: &Table) -> Vec<Leaf> {
+    let leaf = |leaf: &LeafTable| Leaf {
+        table: leaf.name.clone(),
+        oid: leaf.oid,
+        file_node: leaf.file_node,
+    };
+    table.leaves.iter().map(leaf).collect()
 }
 
 #[cfg(test)]

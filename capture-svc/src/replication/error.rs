@@ -32,6 +32,9 @@ pub enum Definite {
     /// may have been rotated: read it again once before giving up.
     #[error("the server refuses the session: {0}")]
     Refused(ServerError),
+    /// No connection as the configuration wants it.
+    #[error(transparent)]
+    Connect(runtime::postgres::Error),
     /// The server wants a way of authentication that is not known here.
     #[error("cannot authenticate: {0}")]
     Authentication(String),
@@ -40,6 +43,9 @@ pub enum Definite {
 /// About the world just now.
 #[derive(Debug, thiserror::Error)]
 pub enum Transient {
+    /// The server cannot be reached.
+    #[error(transparent)]
+    Connect(runtime::postgres::Error),
     /// Another session holds the slot (55006).
     #[error("the slot is in use: {0}")]
     SlotBusy(ServerError),

@@ -5,21 +5,12 @@ use fallible_iterator::FallibleIterator;
 use postgres_protocol::authentication::{md5_hash, sasl};
 use postgres_protocol::message::backend::{AuthenticationSaslBody, Message};
 use postgres_protocol::message::frontend;
+use runtime::postgres::{ChannelBinding as Wanted, SESSION_SETTINGS, Target};
 use runtime::secret::Secret;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::{Definite, Error};
 use super::wire::{Received, Wire, protocol};
-
-/// How rows are written as text must not depend on the role's settings.
-const SETTINGS: [(&str, &str); 6] = [
-    ("client_encoding", "UTF8"),
-    ("DateStyle", "ISO"),
-    ("IntervalStyle", "iso_8601"),
-    ("TimeZone", "UTC"),
-    ("extra_float_digits", "1"),
-    ("bytea_output", "hex"),
-];
 
 /// Who wants in, and where.
 #[derive(Debug, Clone)]
@@ -52,6 +43,33 @@ pub enum ChannelBinding {
     Required(Vec<u8>),
 }
 
+impl Login {
+    /// How a target of the configuration is logged in to. `end_point` is the
+    /// hash that binds to the stream's TLS session: [`Postgres::channel_binding`].
+    ///
+    /// [`Postgres::channel_binding`]: runtime::postgres::Postgres::channel_binding
+    #[must_use]
+    pub fn to(target: &Target, application_name: &str, end_point: Option<Vec<u8>>) -> Self {
+        let channel_binding = match (target.channel_binding, end_point) {
+            (Wanted::Require, Some(hash)) => ChannelBinding::Required(hash),
+            (Wanted::Prefer, Some(hash)) => ChannelBinding::Offered(hash),
+            (Wanted::Disable | Wanted::Prefer | Wanted::Require, _) => ChannelBinding::None,
+        };
+        let name = target
+            .application_name
+            .as_deref()
+            .unwrap_or(application_name);
+        Login {
+            user: target.user.clone(),
+            password: target.password.clone(),
+            database: target.database.clone(),
+            application_name: name.to_owned(),
+            options: target.options.clone(),
+            channel_binding,
+        }
+    }
+}
+
 /// Starts the session and brings it to `ReadyForQuery`.
 pub(super) async fn login<S>(wire: &mut Wire<S>, login: &Login) -> Result<(), Error>
 where
@@ -66,7 +84,8 @@ where
     if let Some(options) = &login.options {
         parameters.push(("options", options));
     }
-    parameters.extend(SETTINGS);
+    // How rows are written as text must not depend on the role's settings.
+    parameters.extend(SESSION_SETTINGS);
     frontend::startup_message(parameters, wire.output()).map_err(|error| unfit(&error))?;
     wire.flush().await?;
     authenticate(wire, login).await?;

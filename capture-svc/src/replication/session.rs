@@ -8,11 +8,12 @@ use fallible_iterator::FallibleIterator;
 use model::Lsn;
 use postgres_protocol::message::backend::{DataRowBody, Message};
 use postgres_protocol::message::frontend;
+use runtime::postgres::{Postgres, Route, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::Patience;
-use super::error::{Error, Transient};
+use super::error::{Definite, Error, Transient};
 use super::login::{self, Login, unfit};
 use super::stream::LogicalStream;
 use super::wire::{Received, Wire, protocol};
@@ -42,6 +43,28 @@ pub struct Session<S> {
 impl<S> std::fmt::Debug for Session<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+impl Session<Stream> {
+    /// Opens a session on the server that an SQL session found, so that both
+    /// speak to the same primary.
+    ///
+    /// # Errors
+    /// The server refuses, is gone, or takes too long.
+    pub async fn open(postgres: &Postgres, route: &Route, name: &str) -> Result<Self, Error> {
+        let stream = postgres.open(route).await.map_err(connecting)?;
+        let end_point = postgres.channel_binding(&stream).map_err(connecting)?;
+        Session::start(stream, &Login::to(postgres.target(), name, end_point)).await
+    }
+}
+
+/// Sorts what kept a stream from being opened.
+fn connecting(error: runtime::postgres::Error) -> Error {
+    if error.is_transient() {
+        Transient::Connect(error).into()
+    } else {
+        Definite::Connect(error).into()
     }
 }
 

@@ -21,6 +21,7 @@ pub use secret::Secret;
 pub use server::{Address, OtlpProtocol, Server, Surface, Telemetry};
 pub use sink::{
     Authorization, IndexOptions, OpenSearch, RefreshInterval, Sink, SinkKind, TextAnalysis,
+    is_static_setting,
 };
 pub use source::{AsynchronousCommit, Connection, OnSlotLoss, Source};
 

@@ -5,10 +5,12 @@
 //! Must not: know positions in a file; `check` keeps them beside the definition in a [`crate::Spans`].
 
 use model::{ColumnName, TableName};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A search document: its root table, its filters and its fields.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct IndexDefinition {
     /// The root table: one document per row.
     pub root: TableName,
@@ -23,7 +25,8 @@ pub struct IndexDefinition {
 }
 
 /// A root row counts as deleted when its marker is set and every `when` is true.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SoftDelete {
     /// The marker: boolean means *is true*, any other type *is not null*.
     pub column: ColumnName,
@@ -32,7 +35,8 @@ pub struct SoftDelete {
 }
 
 /// One member of a JSON object.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Field {
     /// The document key, case kept.
     pub name: String,
@@ -43,7 +47,8 @@ pub struct Field {
 }
 
 /// The tag of a field with its siblings.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FieldKind {
     /// A value of one column.
     Scalar(Scalar),
@@ -80,7 +85,8 @@ pub enum FieldKind {
 }
 
 /// A scalar field.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Scalar {
     /// Its type tag.
     pub tag: Tag,
@@ -99,7 +105,8 @@ pub struct Scalar {
 }
 
 /// Types and mapping of a `custom` field.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Custom {
     /// Accepted column types, without modifiers.
     pub postgres: Vec<String>,
@@ -108,7 +115,8 @@ pub struct Custom {
 }
 
 /// Where a geo field reads its point.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum GeoSource {
     /// Two numeric columns.
     LatLon {
@@ -122,7 +130,8 @@ pub enum GeoSource {
 }
 
 /// Scalar type tags.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[expect(missing_docs, reason = "the variants are the words of the language")]
 pub enum Tag {
     Text,
@@ -146,7 +155,8 @@ pub enum Tag {
 }
 
 /// A text transform.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Transform {
     /// SQL `lower`.
     Lowercase,
@@ -155,7 +165,8 @@ pub enum Transform {
 }
 
 /// A join: T hangs on the row P around it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Join {
     /// T.
     pub table: TableName,
@@ -176,7 +187,8 @@ pub struct Join {
 }
 
 /// Columns through which two tables meet. `None` stands for a key that the catalog resolves.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Link {
     /// `belongs_to`: T.`references` = P.`column`.
     Column {
@@ -197,7 +209,8 @@ pub enum Link {
 }
 
 /// J.`left_key` = P.`left_references`, J.`right_key` = T.`right_references`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Through {
     /// J.
     pub table: TableName,
@@ -212,7 +225,8 @@ pub struct Through {
 }
 
 /// A figure over related rows: T rows count once each.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Aggregate {
     /// Which figure.
     pub function: AggregateFunction,
@@ -225,7 +239,8 @@ pub struct Aggregate {
 }
 
 /// Which figure, with what it needs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum AggregateFunction {
     /// Number of rows.
     Count,
@@ -247,7 +262,8 @@ pub enum AggregateFunction {
 }
 
 /// One order term.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Order {
     /// Column of T.
     pub column: ColumnName,
@@ -258,7 +274,8 @@ pub struct Order {
 }
 
 /// A condition on one table; NULL is not true.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Filter {
     /// A column against values.
     Column {
@@ -272,7 +289,8 @@ pub enum Filter {
 }
 
 /// An operator with its values: scalars as written (text, number, boolean).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[expect(missing_docs, reason = "the variants are the words of the language")]
 pub enum FilterOp {
     IsNull,

@@ -20,9 +20,13 @@ pub mod deployment;
 pub mod index;
 mod canonical;
 mod load;
+pub mod catalog;
+pub mod compile;
 
 pub use canonical::{RENDERING, ReadError, definition_hash};
+pub use catalog::Catalog;
 pub use check::{parse_duration, parse_size};
+pub use compile::{CompiledIndex, compile};
 pub use deployment::{Deployment, Index, IndexOptions, Secret, Sink, SinkKind};
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity, Spans};
 pub use index::{Field, FieldKind, Filter, IndexDefinition, Join, Link};

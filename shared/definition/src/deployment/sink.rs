@@ -185,3 +185,27 @@ impl TextAnalysis {
         }
     }
 }
+
+/// Index settings that OpenSearch fixes when an index is made; the others can
+/// be changed in place. `name` is without `index.`.
+#[must_use]
+pub fn is_static_setting(name: &str) -> bool {
+    const EXACT: [&str; 14] = [
+        "codec",
+        "codec.compression_level",
+        "format",
+        "knn",
+        "load_fixed_bitset_filters_eagerly",
+        "mapping.coerce",
+        "mapping.ignore_malformed",
+        "number_of_routing_shards",
+        "queries.cache.enabled",
+        "replication.type",
+        "routing_partition_size",
+        "shard.check_on_startup",
+        "soft_deletes.enabled",
+        "append_only.enabled",
+    ];
+    const FAMILIES: [&str; 4] = ["sort.", "similarity.", "store.", "knn.derived_source."];
+    EXACT.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family))
+}

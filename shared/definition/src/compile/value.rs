@@ -1,0 +1,513 @@
+//! Values as JSON: what each tag accepts, and the expression that renders it.
+//! Must hold: numbers keep all digits, dates are ISO with `T`, what JSON or the index cannot hold
+//! becomes null and is marked (a TAB before it, which JSON ignores and nothing else writes).
+
+use crate::catalog::{BaseType, Column, Table, TypeKind};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::index::{AggregateFunction, FieldKind, Scalar, Tag, Transform};
+
+/// A null that stands for a value that cannot be written.
+const MARKED_NULL: &str = "E'\\tnull'::json";
+
+/// The largest finite double: the mapping's `double` refuses more.
+const LARGEST: &str = "1.797e308";
+
+/// The text of a key column as ids and parameters use it: Postgres' output text, with its padding,
+/// and booleans spelled out.
+pub(super) fn key_text(expression: &str, cast: &str) -> String {
+    match cast {
+        // A cast to text would drop the padding that output keeps.
+        "pg_catalog.bpchar" => format!("format('%s', {expression})"),
+        _ => format!("({expression})::text"),
+    }
+}
+
+/// Whether the texts of a type are always short, not empty, and never of the form of a digest.
+pub(super) fn has_plain_texts(column: &Column) -> bool {
+    !column.is_array
+        && column.base.schema == "pg_catalog"
+        && matches!(
+            column.base.name.as_str(),
+            "int2"
+                | "int4"
+                | "int8"
+                | "oid"
+                | "uuid"
+                | "bool"
+                | "date"
+                | "timestamp"
+                | "timestamptz"
+                | "time"
+                | "float4"
+                | "float8"
+        )
+}
+
+/// Checks that a field accepts its column's type.
+pub(super) fn accepts(
+    table: &Table,
+    column: &Column,
+    field: &FieldKind,
+    path: &str,
+    findings: &mut Diagnostics,
+) {
+    let (word, fits, use_instead) = match field {
+        FieldKind::Scalar(Scalar {
+            tag: Tag::Custom,
+            custom: Some(custom),
+            ..
+        }) => {
+            let named = custom.postgres.iter().any(|name| same_type(name, column));
+            (
+                "custom",
+                named,
+                format!("list {} under postgres", column.type_name),
+            )
+        }
+        FieldKind::Scalar(Scalar { tag, .. }) => (
+            word(*tag),
+            tag_accepts(*tag, &column.base),
+            advice(&column.base),
+        ),
+        FieldKind::Map { .. } => (
+            "map",
+            !column.is_array && is(&column.base, &["json", "jsonb"]),
+            "use a json or jsonb column".to_owned(),
+        ),
+        FieldKind::Geo { .. } => (
+            "geo",
+            !column.is_array
+                && is(
+                    &column.base,
+                    &["json", "jsonb", "text", "varchar", "bpchar"],
+                ),
+            "use two numeric columns, or expose a generated column".to_owned(),
+        ),
+        _ => return,
+    };
+    if !fits {
+        findings.push(
+            Diagnostic::error(
+                "E301",
+                format!(
+                    "{}.{} is {}, which `{word}` does not accept",
+                    table.name,
+                    column.name.as_str(),
+                    column.type_name
+                ),
+            )
+            .help(use_instead)
+            .at(path, None),
+        );
+    }
+}
+
+/// Checks that a figure can be computed over a column.
+pub(super) fn summable(
+    table: &Table,
+    column: &Column,
+    function: &AggregateFunction,
+    path: &str,
+    findings: &mut Diagnostics,
+) {
+    let numeric = !column.is_array
+        && is(
+            &column.base,
+            &[
+                "int2", "int4", "int8", "float4", "float8", "numeric", "money",
+            ],
+        );
+    let what = match function {
+        AggregateFunction::Sum(..) => "sum",
+        AggregateFunction::Avg(_) => "avg",
+        _ => return,
+    };
+    if !numeric {
+        findings.push(
+            Diagnostic::error(
+                "E301",
+                format!(
+                    "{}.{} is {}, which `{what}` does not accept",
+                    table.name,
+                    column.name.as_str(),
+                    column.type_name
+                ),
+            )
+            .help("use a numeric column")
+            .at(path, Some("column")),
+        );
+    }
+}
+
+fn same_type(name: &str, column: &Column) -> bool {
+    let plain = |text: &str| {
+        text.trim()
+            .to_lowercase()
+            .split('(')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    let name = plain(name);
+    [
+        plain(&column.type_name),
+        column.base.name.to_lowercase(),
+        column.cast.to_lowercase(),
+    ]
+    .contains(&name)
+        || aliases(&column.base.name).contains(&name.as_str())
+}
+
+/// Spellings of a built-in type besides its name in the catalog.
+fn aliases(name: &str) -> &'static [&'static str] {
+    match name {
+        "int2" => &["smallint"],
+        "int4" => &["integer", "int"],
+        "int8" => &["bigint"],
+        "float4" => &["real"],
+        "float8" => &["double precision", "float"],
+        "bool" => &["boolean"],
+        "varchar" => &["character varying"],
+        "bpchar" => &["character", "char"],
+        "timestamptz" => &["timestamp with time zone"],
+        "timestamp" => &["timestamp without time zone"],
+        "timetz" => &["time with time zone"],
+        "time" => &["time without time zone"],
+        "numeric" => &["decimal"],
+        _ => &[],
+    }
+}
+
+/// The word of a tag.
+pub(super) fn word(tag: Tag) -> &'static str {
+    match tag {
+        Tag::Text => "text",
+        Tag::Identifier => "identifier",
+        Tag::Keyword => "keyword",
+        Tag::Enum => "enum",
+        Tag::Uuid => "uuid",
+        Tag::Time => "time",
+        Tag::Boolean => "boolean",
+        Tag::Short => "short",
+        Tag::Integer => "integer",
+        Tag::Long => "long",
+        Tag::Float => "float",
+        Tag::Double => "double",
+        Tag::Binary => "binary",
+        Tag::Decimal => "decimal",
+        Tag::Date => "date",
+        Tag::Timestamp => "timestamp",
+        Tag::Json => "json",
+        Tag::Custom => "custom",
+    }
+}
+
+fn is(base: &BaseType, names: &[&str]) -> bool {
+    base.schema == "pg_catalog" && names.contains(&base.name.as_str())
+}
+
+fn is_text(base: &BaseType) -> bool {
+    is(base, &["text", "varchar", "name", "bpchar"])
+        || (base.kind == TypeKind::Base && base.name == "citext")
+}
+
+/// The value table of the language reference.
+fn tag_accepts(tag: Tag, base: &BaseType) -> bool {
+    match tag {
+        Tag::Text | Tag::Identifier | Tag::Enum => is_text(base) || base.kind == TypeKind::Enum,
+        Tag::Keyword => {
+            base.kind != TypeKind::Composite
+                && !is(base, &["json", "jsonb", "bytea"])
+                && !is_spatial(base)
+        }
+        Tag::Uuid => is(base, &["uuid"]),
+        Tag::Boolean => is(base, &["bool"]),
+        Tag::Short => is(base, &["int2"]),
+        Tag::Integer => is(base, &["int2", "int4"]),
+        Tag::Long => is(base, &["int2", "int4", "int8", "oid"]),
+        Tag::Float => is(base, &["float4"]),
+        Tag::Double => is(base, &["int2", "int4", "float4", "float8"]),
+        Tag::Decimal => is(base, &["int2", "int4", "int8", "oid", "numeric", "money"]),
+        Tag::Date => is(base, &["date"]),
+        Tag::Timestamp => is(base, &["timestamp", "timestamptz", "time", "timetz"]),
+        Tag::Time => is(base, &["time", "timetz"]),
+        Tag::Binary => is(base, &["bytea"]),
+        Tag::Json => is(base, &["json", "jsonb"]),
+        Tag::Custom => true,
+    }
+}
+
+fn is_spatial(base: &BaseType) -> bool {
+    matches!(
+        base.name.as_str(),
+        "geometry" | "geography" | "box2d" | "box3d" | "raster"
+    )
+}
+
+/// Which tags would do.
+fn advice(base: &BaseType) -> String {
+    let all = [
+        Tag::Text,
+        Tag::Boolean,
+        Tag::Short,
+        Tag::Integer,
+        Tag::Long,
+        Tag::Float,
+        Tag::Double,
+        Tag::Decimal,
+        Tag::Date,
+        Tag::Timestamp,
+        Tag::Time,
+        Tag::Uuid,
+        Tag::Binary,
+        Tag::Json,
+        Tag::Keyword,
+    ];
+    let mut fitting: Vec<&str> = all
+        .into_iter()
+        .filter(|tag| tag_accepts(*tag, base))
+        .map(word)
+        .collect();
+    fitting.push("custom");
+    match fitting.as_slice() {
+        [] => String::new(),
+        [only] => format!("use {only}"),
+        [first @ .., last] => format!("use {} or {last}", first.join(", ")),
+    }
+}
+
+/// The expression of a field over one column, `column` being the SQL of the column.
+pub(super) fn render(kind: &FieldKind, info: &Column, column: &str) -> String {
+    match kind {
+        FieldKind::Map { .. } => format!(
+            "CASE WHEN {column} IS NULL THEN NULL WHEN json{b}_typeof({column}) = 'object' THEN {} ELSE {MARKED_NULL} END",
+            one_line(column, &info.base),
+            b = if info.base.name == "jsonb" { "b" } else { "" },
+        ),
+        FieldKind::Geo { .. } => {
+            if is(&info.base, &["json", "jsonb"]) {
+                one_line(column, &info.base)
+            } else {
+                column.to_owned()
+            }
+        }
+        FieldKind::Scalar(scalar) if info.is_array => {
+            let element = element(scalar, &info.base, "e");
+            format!(
+                "CASE WHEN {column} IS NULL THEN NULL ELSE (SELECT coalesce(json_agg({element} ORDER BY n), '[]'::json) \
+                 FROM unnest({column}) WITH ORDINALITY AS u(e, n)) END"
+            )
+        }
+        FieldKind::Scalar(scalar) => match &scalar.default {
+            None => element(scalar, &info.base, column),
+            Some(default) => {
+                let literal = super::condition::literal(default);
+                let value = element(scalar, &info.base, column);
+                let other = element(
+                    &Scalar {
+                        default: None,
+                        ..scalar.clone()
+                    },
+                    &info.base,
+                    &format!("{literal}::{}", info.cast),
+                );
+                format!(
+                    "CASE WHEN {column} IS NULL OR {unfit} THEN to_json({other}) ELSE to_json({value}) END",
+                    unfit = unfit(scalar.tag, &info.base, column)
+                )
+            }
+        },
+        _ => column.to_owned(),
+    }
+}
+
+/// Whether a value is one that JSON or the index cannot hold.
+fn unfit(tag: Tag, base: &BaseType, value: &str) -> String {
+    if tag == Tag::Keyword {
+        return "false".to_owned();
+    }
+    match base.name.as_str() {
+        "float4" | "float8" => format!("{value} IN ('NaN', 'Infinity', '-Infinity')"),
+        "numeric" => {
+            format!("({value} IN ('NaN', 'Infinity', '-Infinity') OR abs({value}) > {LARGEST})")
+        }
+        "date" | "timestamp" | "timestamptz" => format!("NOT isfinite({value})"),
+        _ => "false".to_owned(),
+    }
+}
+
+/// One value of a base type.
+fn element(scalar: &Scalar, base: &BaseType, value: &str) -> String {
+    let value = transformed(scalar, base, value);
+    let value = value.as_str();
+    let unfit = unfit(scalar.tag, base, value);
+    let checked = |rendered: String| {
+        if unfit == "false" {
+            rendered
+        } else {
+            format!("CASE WHEN {unfit} THEN {MARKED_NULL} ELSE {rendered} END")
+        }
+    };
+    let builtin = base.schema == "pg_catalog";
+    if scalar.tag == Tag::Keyword {
+        return keyword(base, value);
+    }
+    match base.name.as_str() {
+        "oid" if builtin => format!("{value}::int8"),
+        "float4" | "float8" | "numeric" if builtin => checked(format!("to_json({value})")),
+        "money" if builtin => format!("{value}::numeric"),
+        "date" | "timestamp" | "timestamptz" if builtin => checked(moment(base, value)),
+        "time" if builtin && scalar.tag == Tag::Timestamp => {
+            format!("(date '1970-01-01' + {value})")
+        }
+        "timetz" if builtin && scalar.tag == Tag::Timestamp => {
+            format!("(date '1970-01-01' + ({value} AT TIME ZONE 'UTC')::time)")
+        }
+        "timetz" if builtin => format!("({value} AT TIME ZONE 'UTC')::time"),
+        "bytea" if builtin => format!("translate(encode({value}, 'base64'), E'\\n', '')"),
+        "json" | "jsonb" if builtin => one_line(value, base),
+        _ => value.to_owned(),
+    }
+}
+
+/// A keyword takes any type, and writes its text.
+fn keyword(base: &BaseType, value: &str) -> String {
+    let builtin = base.schema == "pg_catalog";
+    match base.name.as_str() {
+        "date" | "timestamp" | "timestamptz" if builtin => {
+            format!(
+                "CASE WHEN isfinite({value}) THEN {} ELSE to_json({value}) END",
+                moment(base, value)
+            )
+        }
+        "time" if builtin => value.to_owned(),
+        "timetz" if builtin => format!("({value} AT TIME ZONE 'UTC')::time"),
+        "money" if builtin => format!("({value}::numeric)::text"),
+        // A cast to text would drop the padding.
+        "bpchar" if builtin => value.to_owned(),
+        _ => format!("{value}::text"),
+    }
+}
+
+/// A date or timestamp: ISO; years over 9999 with a sign, before 1 astronomically.
+fn moment(base: &BaseType, value: &str) -> String {
+    let json = format!("to_json({value})");
+    let first = if base.name == "date" {
+        "date '0001-01-01'"
+    } else {
+        "timestamp '0001-01-01 00:00:00'"
+    };
+    let last = if base.name == "date" {
+        "date '9999-12-31'"
+    } else {
+        "timestamp '9999-12-31 23:59:59.999999'"
+    };
+    let plain = match base.name.as_str() {
+        "timestamptz" => format!("({value} AT TIME ZONE 'UTC')"),
+        _ => value.to_owned(),
+    };
+    // What follows the year in the ordinary form: day, time, offset.
+    let rest = format!(
+        "to_char({plain}, '-MM-DD') || coalesce(substring({json} #>> '{{}}' FROM 'T[-0-9:.+]+'), '')"
+    );
+    let year = format!("extract(year FROM {plain})::int");
+    format!(
+        "CASE WHEN {plain} BETWEEN {first} AND {last} THEN {json} \
+         WHEN {plain} > {last} THEN to_json('+' || {year}::text || {rest}) \
+         ELSE to_json(CASE WHEN {year} = -1 THEN '' ELSE '-' END || lpad((-{year} - 1)::text, 4, '0') || {rest}) END"
+    )
+}
+
+/// json as stored; line breaks between tokens become blanks, because a bulk line is one line.
+fn one_line(value: &str, base: &BaseType) -> String {
+    if base.name == "jsonb" {
+        return value.to_owned();
+    }
+    format!("translate({value}::text, E'\\n\\r\\t', '   ')::json")
+}
+
+fn transformed(scalar: &Scalar, base: &BaseType, value: &str) -> String {
+    if scalar.transforms.is_empty() {
+        return value.to_owned();
+    }
+    let start = if base.kind == TypeKind::Enum {
+        format!("{value}::text")
+    } else {
+        value.to_owned()
+    };
+    scalar
+        .transforms
+        .iter()
+        .fold(start, |value, transform| match transform {
+            Transform::Lowercase => format!("lower({value})"),
+            Transform::Trim => format!("btrim({value}, E' \\t\\n\\r\\f\\v')"),
+        })
+}
+
+/// Two numbers as a point.
+pub(super) fn point(lat: &Column, lon: &Column, lat_sql: &str, lon_sql: &str) -> String {
+    let bad = |column: &Column, sql: &str| match column.base.name.as_str() {
+        "float4" | "float8" | "numeric" => format!("{sql} = 'NaN'"),
+        _ => "false".to_owned(),
+    };
+    format!(
+        "CASE WHEN {lat_sql} IS NULL OR {lon_sql} IS NULL THEN NULL WHEN {} OR {} THEN {MARKED_NULL} \
+         ELSE json_build_object('lat', {lat_sql}, 'lon', {lon_sql}) END",
+        bad(lat, lat_sql),
+        bad(lon, lon_sql),
+    )
+}
+
+/// A figure over the column `sql`.
+pub(super) fn figure(function: &AggregateFunction, column: Option<&Column>, sql: &str) -> String {
+    let numeric_result = |result: String| {
+        format!(
+            "(SELECT CASE WHEN f::text IN ('NaN', 'Infinity', '-Infinity') THEN {MARKED_NULL} ELSE to_json(f) END FROM (SELECT {result}) AS figure(f))"
+        )
+    };
+    match function {
+        AggregateFunction::Count => "count(*)".to_owned(),
+        AggregateFunction::Avg(_) => numeric_result(format!("avg({sql}::float8)")),
+        AggregateFunction::Sum(..) => match column.map(|column| column.base.name.as_str()) {
+            Some("int2" | "int4" | "int8") => format!("sum({sql})"),
+            Some("money") => format!("sum({sql})::numeric"),
+            _ => numeric_result(format!("sum({sql})")),
+        },
+        AggregateFunction::Min(_, tag) | AggregateFunction::Max(_, tag) => {
+            let name = if matches!(function, AggregateFunction::Min(..)) {
+                "min"
+            } else {
+                "max"
+            };
+            let Some(column) = column else {
+                return "NULL".to_owned();
+            };
+            let scalar = Scalar {
+                tag: *tag,
+                column: column.name.clone(),
+                required: false,
+                transforms: Vec::new(),
+                default: None,
+                variants: None,
+                custom: None,
+            };
+            element(&scalar, &column.base, &format!("{name}({sql})"))
+        }
+        AggregateFunction::Ids { .. } => "NULL".to_owned(),
+    }
+}
+
+/// A key column of `ids`.
+pub(super) fn id_element(tag: Tag, column: &Column, sql: &str) -> String {
+    let scalar = Scalar {
+        tag,
+        column: column.name.clone(),
+        required: false,
+        transforms: Vec::new(),
+        default: None,
+        variants: None,
+        custom: None,
+    };
+    element(&scalar, &column.base, sql)
+}

@@ -221,13 +221,14 @@ async fn serve(
 ) -> Result<Serving, Error> {
     let failed = |source: io::Error| {
         let address = address.to_owned();
-        match source.kind() {
-            io::ErrorKind::AddrInUse => Error::Occupied { surface, address },
-            _ => Error::Bind {
+        if source.kind() == io::ErrorKind::AddrInUse {
+            Error::Occupied { surface, address }
+        } else {
+            Error::Bind {
                 surface,
                 address,
                 source,
-            },
+            }
         }
     };
     let listener = bind(address).await.map_err(failed)?;

@@ -8,11 +8,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-
 use crate::shutdown::Shutdown;
 
 /// A loop that has not turned for this long is stuck.
-pub const STUCK_AFTER: Duration = Duration::from_secs(60);
+pub const STUCK_AFTER: Duration = Duration::from_mins(1);
 
 /// The loops of a process. Cheap to clone; clones are the same.
 #[derive(Clone, Debug, Default)]

@@ -119,6 +119,10 @@ impl Error {
         Self::new(kind_of(code), doing, code.to_string())
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a foreign enum; what is not named has no meaning of its own here"
+    )]
     pub(crate) fn from_kafka(doing: impl Into<String>, error: &KafkaError) -> Self {
         match error {
             KafkaError::MessageConsumptionFatal(code) => {
@@ -155,6 +159,7 @@ impl Error {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "most kinds have no advice")]
 fn help(kind: ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::Unreachable | ErrorKind::Timeout => {
@@ -177,6 +182,10 @@ fn help(kind: ErrorKind) -> Option<&'static str> {
 
 /// The kind of a librdkafka error code.
 #[must_use]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "unknown codes take the safe kind"
+)]
 pub(crate) fn kind_of(code: Code) -> ErrorKind {
     use Code as C;
     match code {

@@ -19,7 +19,7 @@ use rdkafka::{ClientConfig, ClientContext};
 
 use super::Kafka;
 use super::context::Voice;
-use super::error::{Error, ErrorKind};
+use super::error::Error;
 use super::record::{self, Committed, Message, StoredPosition, TopicPartition, Watermarks};
 
 /// Hears what happens to the member's partitions, inside `poll`: must not block.
@@ -173,9 +173,10 @@ impl<E: GroupEvents> GroupConsumer<E> {
     /// when only a callback ran.
     ///
     /// # Errors
-    /// [`ErrorKind::OffsetOutOfRange`]: a partition's position is missing or gone, and it
+    /// [`super::ErrorKind::OffsetOutOfRange`]: a partition's position is missing or gone, and it
     /// delivers nothing until it is sought (which one: compare watermarks and commits).
-    /// [`ErrorKind::Fatal`]: make a new consumer. Others heal by themselves.
+    /// [`super::ErrorKind::Fatal`]: make a new consumer. Others heal by themselves.
+    #[must_use = "it may be a record, which is then lost to this member until it is sought"]
     pub fn poll(&self, timeout: Duration) -> Option<Result<Message<'_>, Error>> {
         self.inner.poll(timeout).map(|polled| {
             polled
@@ -188,7 +189,7 @@ impl<E: GroupEvents> GroupConsumer<E> {
     /// on an error none must be taken as stored.
     ///
     /// # Errors
-    /// [`ErrorKind::NotOwned`]: a partition is not this member's. That is the fence.
+    /// [`super::ErrorKind::NotOwned`]: a partition is not this member's. That is the fence.
     pub fn store(&self, positions: &[StoredPosition]) -> Result<(), Error> {
         let list = record::positions("cannot store the offset of", positions)?;
         self.inner
@@ -312,12 +313,7 @@ impl<E: GroupEvents> GroupConsumer<E> {
     }
 
     fn error(&self, doing: &str, error: &KafkaError) -> Error {
-        let error = Error::from_kafka(format!("{doing} ({})", self.group), error);
-        match error.kind() {
-            ErrorKind::Unreachable | ErrorKind::Timeout => {
-                error.with_last_seen(self.inner.context().voice.last())
-            }
-            _ => error,
-        }
+        Error::from_kafka(format!("{doing} ({})", self.group), error)
+            .with_last_seen(self.inner.context().voice.last())
     }
 }

@@ -10,10 +10,10 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::KafkaError;
 
+use super::Kafka;
 use super::context::{Plain, hear};
 use super::error::{Error, ErrorKind};
 use super::record::{self, Committed, StoredPosition, TopicPartition};
-use super::Kafka;
 use crate::task;
 
 /// Sees and sets the offsets of one group. Keep it for as long as they are watched: it

@@ -174,12 +174,12 @@ impl<D: Deliveries> Producer<D> {
         record.key = key;
         record.payload = payload;
         record.timestamp = timestamp_ms;
-        self.inner.send(record).map_err(|(error, _)| match error {
-            KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) => SendError::Full,
-            other => SendError::Refused(Error::from_kafka(
-                format!("cannot write to {topic}[{}]", partition.get()),
-                &other,
-            )),
+        self.inner.send(record).map_err(|(error, _)| {
+            if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) {
+                return SendError::Full;
+            }
+            let doing = format!("cannot write to {topic}[{}]", partition.get());
+            SendError::Refused(Error::from_kafka(doing, &error))
         })
     }
 

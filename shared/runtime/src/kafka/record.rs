@@ -205,7 +205,11 @@ pub(crate) fn committed(doing: &str, list: &TopicPartitionList) -> Result<Vec<Co
                 .map_err(|error| Error::from_kafka(format!("{doing} {at}"), &error))?;
             let offset = match element.offset() {
                 NativeOffset::Offset(offset) => Some(Offset::new(offset)),
-                _ => None,
+                NativeOffset::Beginning
+                | NativeOffset::End
+                | NativeOffset::Stored
+                | NativeOffset::Invalid
+                | NativeOffset::OffsetTail(_) => None,
             };
             Ok(Committed {
                 at,

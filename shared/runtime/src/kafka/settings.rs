@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaConfRes;
 
 use crate::secret::Secret;
 
@@ -210,9 +212,7 @@ pub fn verify_property(name: &str, value: &str) -> Result<(), PropertyError> {
     config.set(name, value);
     match config.create_native_config() {
         Ok(_) => Ok(()),
-        Err(rdkafka::error::KafkaError::ClientConfig(code, ..))
-            if code == rdkafka::types::RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN =>
-        {
+        Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)) => {
             Err(PropertyError::Unknown { name: name_owned() })
         }
         Err(_) => Err(PropertyError::Value { name: name_owned() }),

@@ -24,7 +24,9 @@ fn cluster(partitions: i32) -> (Cluster, Kafka) {
 fn kafka(bootstrap: &str, properties: &[(&str, &str)]) -> Kafka {
     let mut settings = Settings::new(bootstrap, "test");
     settings.properties.extend(
-        properties.iter().map(|(name, value)| ((*name).to_owned(), Secret::new(*value))),
+        properties
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Secret::new(*value))),
     );
     Kafka::new(settings).unwrap()
 }
@@ -33,7 +35,9 @@ fn at(partition: i32) -> TopicPartition {
     TopicPartition::new(TOPIC, Partition::new(partition))
 }
 
-struct Reports(mpsc::Sender<(Token, Result<Delivered, Error>)>);
+type Report = (Token, Result<Delivered, Error>);
+
+struct Reports(mpsc::Sender<Report>);
 
 impl Deliveries for Reports {
     fn delivered(&self, token: Token, outcome: Result<Delivered, Error>) {
@@ -43,7 +47,7 @@ impl Deliveries for Reports {
     fn broken(&self, _: Error) {}
 }
 
-fn producer(kafka: &Kafka) -> (Producer<Reports>, mpsc::Receiver<(Token, Result<Delivered, Error>)>) {
+fn producer(kafka: &Kafka) -> (Producer<Reports>, mpsc::Receiver<Report>) {
     let (sender, receiver) = mpsc::channel(1000);
     (kafka.producer(Reports(sender)).unwrap(), receiver)
 }
@@ -52,7 +56,16 @@ async fn fill(kafka: &Kafka, records: &[(i32, &str)]) {
     let (producer, mut reports) = producer(kafka);
     for (token, (partition, payload)) in records.iter().enumerate() {
         let payload = Some(payload.as_bytes());
-        producer.send(TOPIC, Partition::new(*partition), Some(b"k"), payload, None, token).unwrap();
+        producer
+            .send(
+                TOPIC,
+                Partition::new(*partition),
+                Some(b"k"),
+                payload,
+                None,
+                token,
+            )
+            .unwrap();
     }
     producer.flush(LONG).await.unwrap();
     for _ in records {
@@ -62,14 +75,20 @@ async fn fill(kafka: &Kafka, records: &[(i32, &str)]) {
 }
 
 async fn next<T>(receiver: &mut mpsc::Receiver<T>) -> T {
-    tokio::time::timeout(LONG, receiver.recv()).await.expect("in time").expect("open")
+    tokio::time::timeout(LONG, receiver.recv())
+        .await
+        .expect("in time")
+        .expect("open")
 }
 
 #[test]
 fn properties_that_carry_a_guarantee_are_refused_by_name() {
     for name in settings::FORBIDDEN {
         let error = settings::verify_property(name, "1").unwrap_err();
-        assert_eq!(error.to_string(), format!("kafka: `{name}` is set by the product"));
+        assert_eq!(
+            error.to_string(),
+            format!("kafka: `{name}` is set by the product")
+        );
         assert_eq!((error.code(), error.help()), ("E109", "remove it"));
     }
 }
@@ -80,7 +99,10 @@ fn librdkafka_is_asked_about_names_and_values_and_no_value_is_shown() {
     assert_eq!(verify("security.protocol", "ssl"), Ok(()));
     assert_eq!(verify("group.protocol", "consumer"), Ok(()));
     let unknown = verify("securty.protocol", "hunter2").unwrap_err();
-    assert_eq!(unknown.to_string(), "kafka: librdkafka knows no property `securty.protocol`");
+    assert_eq!(
+        unknown.to_string(),
+        "kafka: librdkafka knows no property `securty.protocol`"
+    );
     let value = verify("security.protocol", "hunter2").unwrap_err();
     assert!(!value.to_string().contains("hunter2"), "{value}");
 
@@ -103,13 +125,19 @@ async fn every_record_comes_back_with_its_token_its_partition_and_a_rising_offse
     let (producer, mut reports) = producer(&kafka);
     for token in 0..100 {
         let partition = Partition::new(i32::try_from(token % 2).unwrap());
-        producer.send(TOPIC, partition, None, Some(b"x"), None, token).unwrap();
+        producer
+            .send(TOPIC, partition, None, Some(b"x"), None, token)
+            .unwrap();
     }
     let mut expected: BTreeMap<i32, i64> = BTreeMap::new();
     for token in 0..100 {
         let (reported, outcome) = next(&mut reports).await;
         let delivered = outcome.unwrap();
-        assert_eq!(delivered.partition.get(), i32::try_from(reported % 2).unwrap(), "{token}");
+        assert_eq!(
+            delivered.partition.get(),
+            i32::try_from(reported % 2).unwrap(),
+            "{token}"
+        );
         let offset = expected.entry(delivered.partition.get()).or_insert(0);
         assert_eq!(delivered.offset.get(), *offset);
         *offset += 1;
@@ -125,9 +153,17 @@ async fn c4_a_broker_error_that_passes_leaves_neither_hole_nor_disorder() {
     cluster.request_errors(RDKafkaApiKey::Produce, &errors);
     // WHEN records are written THEN all arrive, once, in order
     fill(&kafka, &[(0, "a"), (0, "b"), (0, "c")]).await;
-    let reader = kafka.reader(TOPIC, &[(Partition::new(0), Start::Earliest)]).unwrap();
-    let records = reader.read_to_end(&[Partition::new(0)], LONG).await.unwrap();
-    let payloads: Vec<&[u8]> = records.iter().map(|r| r.payload.as_deref().unwrap()).collect();
+    let reader = kafka
+        .reader(TOPIC, &[(Partition::new(0), Start::Earliest)])
+        .unwrap();
+    let records = reader
+        .read_to_end(&[Partition::new(0)], LONG)
+        .await
+        .unwrap();
+    let payloads: Vec<&[u8]> = records
+        .iter()
+        .map(|r| r.payload.as_deref().unwrap())
+        .collect();
     assert_eq!(payloads, [b"a", b"b", b"c"]);
 }
 
@@ -139,7 +175,9 @@ async fn c4_after_a_record_that_cannot_be_written_none_behind_it_is_delivered() 
     cluster.request_errors(RDKafkaApiKey::Produce, &errors);
     // WHEN a record is written
     let (producer, mut reports) = producer(&kafka);
-    producer.send(TOPIC, Partition::new(0), None, Some(b"lost"), None, 1).unwrap();
+    producer
+        .send(TOPIC, Partition::new(0), None, Some(b"lost"), None, 1)
+        .unwrap();
     // THEN it is reported as failed
     let (token, outcome) = next(&mut reports).await;
     assert_eq!((token, outcome.is_err()), (1, true));
@@ -157,7 +195,9 @@ async fn a_purge_ends_what_the_broker_does_not_take() {
     let (cluster, kafka) = cluster(1);
     cluster.broker_down(1).unwrap();
     let (producer, mut reports) = producer(&kafka);
-    producer.send(TOPIC, Partition::new(0), None, Some(b"x"), None, 7).unwrap();
+    producer
+        .send(TOPIC, Partition::new(0), None, Some(b"x"), None, 7)
+        .unwrap();
     let error = producer.flush(Duration::from_millis(50)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     producer.purge();
@@ -169,11 +209,18 @@ async fn a_purge_ends_what_the_broker_does_not_take() {
 #[tokio::test]
 async fn a_record_that_is_too_large_is_refused_before_it_is_queued() {
     let (cluster, _) = cluster(1);
-    let kafka = kafka(&cluster.bootstrap_servers(), &[("message.max.bytes", "2000")]);
+    let kafka = kafka(
+        &cluster.bootstrap_servers(),
+        &[("message.max.bytes", "2000")],
+    );
     let (producer, _reports) = producer(&kafka);
     let large = vec![0; 4000];
-    let refused = producer.send(TOPIC, Partition::new(0), None, Some(&large), None, 1).unwrap_err();
-    let SendError::Refused(error) = refused else { panic!("{refused}") };
+    let refused = producer
+        .send(TOPIC, Partition::new(0), None, Some(&large), None, 1)
+        .unwrap_err();
+    let SendError::Refused(error) = refused else {
+        panic!("{refused}")
+    };
     assert_eq!(error.kind(), ErrorKind::RecordTooLarge);
     assert!(!error.is_transient());
 }
@@ -181,8 +228,10 @@ async fn a_record_that_is_too_large_is_refused_before_it_is_queued() {
 #[tokio::test]
 async fn a_full_queue_says_so_and_takes_nothing() {
     let (cluster, _) = cluster(1);
-    let kafka =
-        kafka(&cluster.bootstrap_servers(), &[("queue.buffering.max.messages", "2")]);
+    let kafka = kafka(
+        &cluster.bootstrap_servers(),
+        &[("queue.buffering.max.messages", "2")],
+    );
     cluster.broker_down(1).unwrap();
     let (producer, _reports) = producer(&kafka);
     let send = |token| producer.send(TOPIC, Partition::new(0), None, Some(b"x"), None, token);
@@ -201,8 +250,10 @@ async fn the_last_record_of_each_partition_is_found_and_empty_ones_have_none() {
     let highs: Vec<i64> = marks.iter().map(|marks| marks.high.get()).collect();
     assert_eq!(highs, [2, 0, 1]);
     let last = topics.last_records(TOPIC, &all, LONG).await.unwrap();
-    let payloads: Vec<Option<&[u8]>> =
-        last.iter().map(|record| record.as_ref().and_then(|r| r.payload.as_deref())).collect();
+    let payloads: Vec<Option<&[u8]>> = last
+        .iter()
+        .map(|record| record.as_ref().and_then(|r| r.payload.as_deref()))
+        .collect();
     assert_eq!(payloads, [Some(&b"b"[..]), None, Some(&b"c"[..])]);
     assert_eq!(topics.partitions(TOPIC).await.unwrap(), Some(3));
     assert_eq!(topics.partitions("t.nothing").await.unwrap(), None);
@@ -214,16 +265,26 @@ async fn a_reader_starts_where_it_is_told_and_names_the_end() {
     let (_cluster, kafka) = cluster(1);
     fill(&kafka, &[(0, "a"), (0, "b")]).await;
     let partition = Partition::new(0);
-    let reader = kafka.reader(TOPIC, &[(partition, Start::At(Offset::new(1)))]).unwrap();
+    let reader = kafka
+        .reader(TOPIC, &[(partition, Start::At(Offset::new(1)))])
+        .unwrap();
     let mut read = Vec::new();
     for _ in 0..2 {
-        read.push(tokio::time::timeout(LONG, reader.next()).await.unwrap().unwrap());
+        read.push(
+            tokio::time::timeout(LONG, reader.next())
+                .await
+                .unwrap()
+                .unwrap(),
+        );
     }
     assert!(matches!(&read[0], Read::Record(record) if record.offset == Offset::new(1)));
     assert_eq!(read[1], Read::CaughtUp(partition));
     // Goes on behind the end.
     fill(&kafka, &[(0, "c")]).await;
-    let more = tokio::time::timeout(LONG, reader.next()).await.unwrap().unwrap();
+    let more = tokio::time::timeout(LONG, reader.next())
+        .await
+        .unwrap()
+        .unwrap();
     assert!(matches!(more, Read::Record(record) if record.offset == Offset::new(2)));
 }
 
@@ -253,7 +314,10 @@ async fn nobody_listening_is_unreachable_and_says_where() {
     let error = topics.brokers().await.unwrap_err();
     assert!(error.is_transient(), "{error}");
     let text = error.to_string();
-    assert!(text.contains("127.0.0.1:9") && text.to_lowercase().contains("refused"), "{text}");
+    assert!(
+        text.contains("127.0.0.1:9") && text.to_lowercase().contains("refused"),
+        "{text}"
+    );
     assert!(error.help().unwrap().contains("bootstrap_servers"));
 }
 
@@ -307,9 +371,18 @@ fn member(kafka: &Kafka, seen: &Arc<Seen>, wanted: usize) -> Ended {
         committed = consumer.commit().unwrap();
         assert!(!consumer.commit().unwrap(), "nothing new is stored");
     }
-    let foreign = StoredPosition { at: at(7), offset: Offset::new(1), metadata: String::new() };
+    let foreign = StoredPosition {
+        at: at(7),
+        offset: Offset::new(1),
+        metadata: String::new(),
+    };
     let fence = consumer.store(&[foreign]).unwrap_err().kind();
-    Ended { read, committed, fence, out_of_range }
+    Ended {
+        read,
+        committed,
+        fence,
+        out_of_range,
+    }
 }
 
 #[tokio::test]
@@ -318,14 +391,21 @@ async fn w1_a_member_commits_what_it_stored_and_cannot_store_for_a_partition_it_
     let (_cluster, kafka) = cluster(1);
     fill(&kafka, &[(0, "a"), (0, "b"), (0, "c")]).await;
     let offsets = kafka.group_offsets("feed").unwrap();
-    let start = StoredPosition { at: at(0), offset: Offset::new(1), metadata: String::new() };
+    let start = StoredPosition {
+        at: at(0),
+        offset: Offset::new(1),
+        metadata: String::new(),
+    };
     offsets.commit(&[start]).await.unwrap();
     // WHEN a member reads from there, stores and commits
     let seen = Arc::new(Seen::default());
     let (member_kafka, member_seen) = (kafka.clone(), Arc::clone(&seen));
     let mut thread =
         task::thread("member", move || member(&member_kafka, &member_seen, 2)).unwrap();
-    let ended = tokio::time::timeout(LONG * 2, thread.join()).await.unwrap().unwrap();
+    let ended = tokio::time::timeout(LONG * 2, thread.join())
+        .await
+        .unwrap()
+        .unwrap();
     // THEN it read two of three, and its commit carries the metadata
     assert_eq!((ended.read, ended.committed), (2, true));
     assert_eq!(ended.fence, ErrorKind::NotOwned);
@@ -343,7 +423,10 @@ async fn r2_a_group_without_a_position_gets_an_error_instead_of_a_jump() {
     fill(&kafka, &[(0, "a")]).await;
     let seen = Arc::new(Seen::default());
     let mut thread = task::thread("member", move || member(&kafka, &seen, 1)).unwrap();
-    let ended = tokio::time::timeout(LONG * 2, thread.join()).await.unwrap().unwrap();
+    let ended = tokio::time::timeout(LONG * 2, thread.join())
+        .await
+        .unwrap()
+        .unwrap();
     assert!(ended.out_of_range);
     assert_eq!(ended.read, 0);
 }

@@ -14,11 +14,11 @@ use rdkafka::admin::{
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 
+use super::Kafka;
 use super::context::{Plain, hear};
 use super::error::{Error, ErrorKind, kind_of};
 use super::reader::{Read, Start};
 use super::record::{Record, Watermarks};
-use super::Kafka;
 use crate::task;
 
 /// A topic to be made.
@@ -334,7 +334,9 @@ impl Topics {
 
     fn options(&self) -> AdminOptions {
         let timeout = self.kafka.request_timeout();
-        AdminOptions::new().request_timeout(Some(timeout)).operation_timeout(Some(timeout))
+        AdminOptions::new()
+            .request_timeout(Some(timeout))
+            .operation_timeout(Some(timeout))
     }
 
     fn unreachable(&self, doing: &str, error: &KafkaError) -> Error {

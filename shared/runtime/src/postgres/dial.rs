@@ -19,7 +19,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_RETRIES: u32 = 3;
 
 /// Unacknowledged bytes for this long mean the server is gone.
-const USER_TIMEOUT: Duration = Duration::from_secs(60);
+const USER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The routes to try, in order. `prefer` has a second, plain one for each host.
 pub(super) fn routes(postgres: &Postgres) -> Vec<Route> {

@@ -164,6 +164,10 @@ impl Error {
         new
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a foreign enum; what is not named has no meaning of its own here"
+    )]
     pub(crate) fn from_io(doing: impl Into<String>, error: &io::Error) -> Self {
         let kind = match error.kind() {
             io::ErrorKind::TimedOut => ErrorKind::Timeout,
@@ -293,6 +297,7 @@ fn passes(kind: ErrorKind) -> bool {
     )
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "most kinds have no advice")]
 fn help(kind: ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::Unreachable | ErrorKind::Timeout => {

@@ -15,7 +15,7 @@ use crate::task;
 
 /// A session is replaced at this age: its server process gives memory back, and after a
 /// change of DNS or a failover all sessions end on the new server.
-const MAX_AGE: Duration = Duration::from_secs(30 * 60);
+const MAX_AGE: Duration = Duration::from_mins(30);
 
 /// How long [`Pool::get`] waits for a session to come free.
 const WAIT: Duration = Duration::from_secs(30);

@@ -184,7 +184,7 @@ fn startup(target: &Target, name: &str, encrypted: bool) -> Config {
 async fn prepare(client: &Client, doing: &str) -> Result<(), Error> {
     let mut batch = String::new();
     for (name, value) in SESSION_SETTINGS {
-        batch.push_str(&format!("SET {name} = '{value}'; "));
+        batch.extend(["SET ", name, " = '", value, "'; "]);
     }
     batch.push_str(FRESH_STATISTICS);
     batch.push_str("; SELECT pg_is_in_recovery()");
@@ -192,9 +192,12 @@ async fn prepare(client: &Client, doing: &str) -> Result<(), Error> {
         .simple_query(&batch)
         .await
         .map_err(|error| Error::from_sql(doing, &error))?;
-    let in_recovery = answer.iter().rev().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row.get(0) == Some("t")),
-        _ => None,
+    let in_recovery = answer.iter().rev().find_map(|message| {
+        if let SimpleQueryMessage::Row(row) = message {
+            Some(row.get(0) == Some("t"))
+        } else {
+            None
+        }
     });
     match in_recovery {
         Some(false) => Ok(()),

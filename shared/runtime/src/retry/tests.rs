@@ -101,7 +101,7 @@ async fn stop_ends_a_wait_and_a_try_at_once() {
         &mut backoff,
         &shutdown,
         |_| Verdict::GiveUp,
-        || std::future::pending(),
+        std::future::pending,
     )
     .await;
     assert_eq!(result, Err(Ended::Stopping));
@@ -110,10 +110,10 @@ async fn stop_ends_a_wait_and_a_try_at_once() {
 #[test]
 fn retry_after_is_read_as_seconds_or_as_a_date() {
     let now: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-    assert_eq!(retry_after(" 120 ", now), Some(Duration::from_secs(120)));
+    assert_eq!(retry_after(" 120 ", now), Some(Duration::from_mins(2)));
     assert_eq!(
         retry_after("Thu, 01 Jan 2026 00:01:00 GMT", now),
-        Some(Duration::from_secs(60))
+        Some(Duration::from_mins(1))
     );
     assert_eq!(
         retry_after("Wed, 31 Dec 2025 00:00:00 GMT", now),

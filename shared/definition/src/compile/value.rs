@@ -281,7 +281,7 @@ fn advice(base: &BaseType) -> String {
 pub(super) fn render(kind: &FieldKind, info: &Column, column: &str) -> String {
     match kind {
         FieldKind::Map { .. } => format!(
-            "CASE WHEN {column} IS NULL THEN NULL WHEN json{b}_typeof({column}) = 'object' THEN {} ELSE {MARKED_NULL} END",
+            "CASE WHEN {column} IS NULL THEN NULL WHEN json{b}_typeof({column}) = 'object' THEN to_json({}) ELSE {MARKED_NULL} END",
             one_line(column, &info.base),
             b = if info.base.name == "jsonb" { "b" } else { "" },
         ),
@@ -357,7 +357,7 @@ fn element(scalar: &Scalar, base: &BaseType, value: &str) -> String {
         "oid" if builtin => format!("{value}::int8"),
         "float4" | "float8" | "numeric" if builtin => checked(format!("to_json({value})")),
         "money" if builtin => format!("{value}::numeric"),
-        "date" | "timestamp" | "timestamptz" if builtin => checked(moment(base, value)),
+        "date" | "timestamp" | "timestamptz" if builtin => moment(base, value, MARKED_NULL),
         "time" if builtin && scalar.tag == Tag::Timestamp => {
             format!("(date '1970-01-01' + {value})")
         }
@@ -376,10 +376,7 @@ fn keyword(base: &BaseType, value: &str) -> String {
     let builtin = base.schema == "pg_catalog";
     match base.name.as_str() {
         "date" | "timestamp" | "timestamptz" if builtin => {
-            format!(
-                "CASE WHEN isfinite({value}) THEN {} ELSE to_json({value}) END",
-                moment(base, value)
-            )
+            moment(base, value, &format!("to_json({value})"))
         }
         "time" if builtin => value.to_owned(),
         "timetz" if builtin => format!("({value} AT TIME ZONE 'UTC')::time"),
@@ -390,18 +387,20 @@ fn keyword(base: &BaseType, value: &str) -> String {
     }
 }
 
-/// A date or timestamp: ISO; years over 9999 with a sign, before 1 astronomically.
-fn moment(base: &BaseType, value: &str) -> String {
+/// A date or timestamp: ISO; years over 9999 with a sign, before 1 astronomically; `infinite`
+/// stands for ±infinity.
+fn moment(base: &BaseType, value: &str, infinite: &str) -> String {
     let json = format!("to_json({value})");
-    let first = if base.name == "date" {
-        "date '0001-01-01'"
-    } else {
-        "timestamp '0001-01-01 00:00:00'"
-    };
-    let last = if base.name == "date" {
-        "date '9999-12-31'"
-    } else {
-        "timestamp '9999-12-31 23:59:59.999999'"
+    let (first, last) = match base.name.as_str() {
+        "date" => ("date '0001-01-01'", "date '9999-12-31'"),
+        "timestamptz" => (
+            "timestamptz '0001-01-01 00:00:00+00'",
+            "timestamptz '9999-12-31 23:59:59.999999+00'",
+        ),
+        _ => (
+            "timestamp '0001-01-01 00:00:00'",
+            "timestamp '9999-12-31 23:59:59.999999'",
+        ),
     };
     let plain = match base.name.as_str() {
         "timestamptz" => format!("({value} AT TIME ZONE 'UTC')"),
@@ -413,8 +412,9 @@ fn moment(base: &BaseType, value: &str) -> String {
     );
     let year = format!("extract(year FROM {plain})::int");
     format!(
-        "CASE WHEN {plain} BETWEEN {first} AND {last} THEN {json} \
-         WHEN {plain} > {last} THEN to_json('+' || {year}::text || {rest}) \
+        "CASE WHEN {value} BETWEEN {first} AND {last} THEN {json} \
+         WHEN NOT isfinite({value}) THEN {infinite} \
+         WHEN {value} > {last} THEN to_json('+' || {year}::text || {rest}) \
          ELSE to_json(CASE WHEN {year} = -1 THEN '' ELSE '-' END || lpad((-{year} - 1)::text, 4, '0') || {rest}) END"
     )
 }

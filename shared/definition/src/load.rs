@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::check::config::{self, Config, IndexEntry};
-use crate::check::{refuse_unsupported, schema};
+use crate::check::{refuse_unsupported, refuse_unsupported_config, schema};
 use crate::deployment::{Deployment, Index};
 use crate::diagnostic::{Diagnostic, Diagnostics, Spans, place_of};
 use crate::index::IndexDefinition;
@@ -69,12 +69,15 @@ pub fn load(
             return Err(finding.into());
         }
     };
-    diagnostics.add_source(&file, &text);
-    let (config, findings) = config::read(&file, &text, directory, environment, overrides);
-    for finding in findings {
+    let read = config::read(&file, &text, directory, environment, overrides);
+    diagnostics.add_source(&file, &read.shown);
+    for finding in read.findings {
         diagnostics.push(finding);
     }
-    let deployment = config.and_then(|config| {
+    let deployment = read.config.and_then(|config| {
+        for finding in refuse_unsupported_config(&config) {
+            diagnostics.push(finding.in_file(&file, None));
+        }
         certificates(&config, files, (&file, &text), &mut diagnostics);
         complete(config, files, (&file, &text), &mut diagnostics)
     });
@@ -153,12 +156,16 @@ fn read_schema(
     };
     diagnostics.add_source(&shown, &schema_text);
     let read = schema::read(&shown, &schema_text);
+    let named = |mut finding: Diagnostic| {
+        finding.index = Some(entry.name.clone());
+        finding
+    };
     for finding in read.findings {
-        diagnostics.push(finding);
+        diagnostics.push(named(finding));
     }
     let definition = read.definition?;
     for finding in refuse_unsupported(&definition, &read.spans) {
-        diagnostics.push(finding);
+        diagnostics.push(named(finding));
     }
     Some((Arc::new(definition), Arc::new(read.spans)))
 }

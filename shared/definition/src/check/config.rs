@@ -6,6 +6,7 @@
 
 mod broker;
 mod index;
+mod mask;
 mod services;
 mod sink;
 mod source;
@@ -38,6 +39,16 @@ pub(crate) struct Config {
     pub(crate) certificates: Vec<(PathBuf, Range<usize>)>,
 }
 
+/// `flusso.toml` after reading.
+pub(crate) struct ReadConfig {
+    /// `None` after a syntax error.
+    pub(crate) config: Option<Config>,
+    /// What is wrong or doubtful.
+    pub(crate) findings: Vec<Diagnostic>,
+    /// The text with every secret masked, for quoting.
+    pub(crate) shown: String,
+}
+
 /// One `[[index]]`, its schema file still to be read.
 pub(crate) struct IndexEntry {
     pub(crate) name: String,
@@ -60,7 +71,7 @@ pub(crate) fn read(
     directory: &Path,
     environment: &BTreeMap<String, String>,
     overrides: &Overrides,
-) -> (Option<Config>, Vec<Diagnostic>) {
+) -> ReadConfig {
     let mut walk = Walk {
         reader: Reader::new(file, text),
         directory,
@@ -75,11 +86,19 @@ pub(crate) fn read(
                 let span = error.span.unwrap_or(0..0);
                 walk.reader.error(error.code, &span, error.message);
             }
-            return (None, walk.reader.findings);
+            return ReadConfig {
+                config: None,
+                findings: walk.reader.findings,
+                shown: mask::suspicious(text),
+            };
         }
     };
     let config = walk.file(&root);
-    (config, walk.reader.findings)
+    ReadConfig {
+        config,
+        findings: walk.reader.findings,
+        shown: mask::spans(text, &walk.reader.secrets),
+    }
 }
 
 /// `flusso.toml` being read.

@@ -319,6 +319,9 @@ pub(super) fn as_secret(
     label: &str,
     directory: &Path,
 ) -> Option<Secret> {
+    if !matches!(node.value, RawValue::Map(_)) {
+        reader.secrets.push(node.span.clone());
+    }
     match &node.value {
         RawValue::Text(text) => Some(Secret::Literal(text.clone())),
         RawValue::Map(_) => {

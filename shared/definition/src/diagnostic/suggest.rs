@@ -1,8 +1,8 @@
 //! "did you mean": the nearest word of a list.
 
 /// The word of `allowed` nearest to `written`: at most two edits away
-/// (Damerau-Levenshtein), and at most half of what was written. The first of
-/// several equally near ones.
+/// (Damerau-Levenshtein), and at most half of what was written. Of equally near
+/// ones the first that begins with the same letter.
 pub(crate) fn nearest<'a>(
     written: &str,
     allowed: impl IntoIterator<Item = &'a str>,
@@ -12,7 +12,7 @@ pub(crate) fn nearest<'a>(
         .into_iter()
         .map(|word| (strsim::damerau_levenshtein(written, word), word))
         .filter(|(distance, _)| *distance <= most)
-        .min_by_key(|(distance, _)| *distance)
+        .min_by_key(|(distance, word)| (*distance, word.chars().next() != written.chars().next()))
         .map(|(_, word)| word)
 }
 
@@ -24,6 +24,7 @@ mod tests {
     fn the_nearest_word_within_two_edits_is_suggested() {
         assert_eq!(nearest("colum", ["column", "default"]), Some("column"));
         assert_eq!(nearest("sink", ["sinks", "index"]), Some("sinks"));
+        assert_eq!(nearest("dsc", ["asc", "desc"]), Some("desc"));
         assert_eq!(nearest("reqiured", ["required"]), Some("required"));
     }
 

@@ -16,6 +16,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) text: &'a str,
     /// Findings so far.
     pub(crate) findings: Vec<Diagnostic>,
+    /// Where secrets stand (or may stand): never shown when a line is quoted.
+    pub(crate) secrets: Vec<Range<usize>>,
 }
 
 impl<'a> Reader<'a> {
@@ -24,6 +26,7 @@ impl<'a> Reader<'a> {
             file,
             text,
             findings: Vec::new(),
+            secrets: Vec::new(),
         }
     }
 
@@ -198,6 +201,8 @@ impl<'n> Table<'n> {
             finding.label =
                 nearest(key, allowed.iter().copied()).map(|near| format!("did you mean `{near}`?"));
             reader.push(finding, &entry.key_span);
+            // It can be a misspelled key of a secret.
+            reader.secrets.push(entry.value.span.clone());
         }
     }
 }

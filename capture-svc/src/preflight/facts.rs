@@ -56,7 +56,9 @@ pub(super) async fn read(
     let row = client.query_one(SERVER, &[]).await?;
     let text: String = row.try_get(0)?;
     let server: RawServer = serde_json::from_str(&text)?;
-    let row = client.query_opt(PUBLICATION, &[&settings.publication]).await?;
+    let row = client
+        .query_opt(PUBLICATION, &[&settings.publication])
+        .await?;
     let publication = match row {
         None => None,
         Some(row) => {
@@ -147,7 +149,10 @@ FROM pg_catalog.pg_publication p
 WHERE p.pubname = $1";
 
 #[derive(Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "facts that are each yes or no")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that are each yes or no"
+)]
 struct RawServer {
     version: i32,
     in_recovery: bool,
@@ -167,7 +172,10 @@ struct RawServer {
 }
 
 #[derive(Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "the columns of pg_publication")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the columns of pg_publication"
+)]
 struct RawPublication {
     owned: bool,
     all_tables: bool,

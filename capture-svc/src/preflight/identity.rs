@@ -9,7 +9,10 @@ use super::mend::{Repair, Repairs};
 use super::{Blocked, Codes, Mendable, Preflight, Report, word};
 use crate::relation::{LeafTable, Table, TableKind};
 
-const CODES: Codes = Codes { error: "E401", warning: "W401" };
+const CODES: Codes = Codes {
+    error: "E401",
+    warning: "W401",
+};
 
 /// A table whose former rows cannot be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +28,13 @@ pub struct StaleTable {
 /// Every leaf whose identity is too small, with its table.
 fn lacking(preflight: &Preflight) -> impl Iterator<Item = (&Table, &TableNeeds, &LeafTable)> {
     preflight.streamed().flat_map(|(table, needs)| {
-        let too_small = |leaf: &&LeafTable| !leaf.identity.suffices(&table.primary_key, &needs.routing);
-        table.leaves.iter().filter(too_small).map(move |leaf| (table, needs, leaf))
+        let too_small =
+            |leaf: &&LeafTable| !leaf.identity.suffices(&table.primary_key, &needs.routing);
+        table
+            .leaves
+            .iter()
+            .filter(too_small)
+            .map(move |leaf| (table, needs, leaf))
     })
 }
 
@@ -42,9 +50,16 @@ pub(super) fn judge(preflight: &Preflight, report: &mut Report) {
     for (table, needs, leaf) in lacking(preflight) {
         let sql = statement(&word(&leaf.name));
         let message = message(table, needs, leaf);
-        if !mends(preflight, leaf) && preflight.settings.allow_stale_parents && !leaf.identity.names_no_row() {
+        if !mends(preflight, leaf)
+            && preflight.settings.allow_stale_parents
+            && !leaf.identity.names_no_row()
+        {
             let help = "allow_stale_parents is set: documents of former parents may stay stale until they are repaired";
-            report.push(definition::Diagnostic::warning(CODES.warning, message).help(help).sql(sql));
+            report.push(
+                definition::Diagnostic::warning(CODES.warning, message)
+                    .help(help)
+                    .sql(sql),
+            );
             continue;
         }
         // Publishing it as it is would break the application's own updates, so
@@ -54,7 +69,12 @@ pub(super) fn judge(preflight: &Preflight, report: &mut Report) {
         } else {
             format!("{sql} or allow_stale_parents = true")
         };
-        let mendable = Mendable { message, help, sql, mends: mends(preflight, leaf) };
+        let mendable = Mendable {
+            message,
+            help,
+            sql,
+            mends: mends(preflight, leaf),
+        };
         report.mendable(CODES, Blocked::Table(table.name.clone()), mendable);
     }
     for (table, _) in preflight.streamed() {
@@ -71,15 +91,26 @@ pub(super) fn judge(preflight: &Preflight, report: &mut Report) {
 fn message(table: &Table, needs: &TableNeeds, leaf: &LeafTable) -> String {
     let (name, identity) = (&leaf.name, leaf.identity.word());
     if leaf.identity.names_no_row() {
-        return format!("{name} has replica identity {identity} without columns: once it is published, its own UPDATE and DELETE fail");
+        return format!(
+            "{name} has replica identity {identity} without columns: once it is published, its own UPDATE and DELETE fail"
+        );
     }
-    let outside: Vec<ColumnName> =
-        needs.routing.iter().filter(|column| !table.primary_key.contains(column)).cloned().collect();
+    let outside: Vec<ColumnName> = needs
+        .routing
+        .iter()
+        .filter(|column| !table.primary_key.contains(column))
+        .cloned()
+        .collect();
     if outside.is_empty() {
         let key = list(&table.primary_key);
-        return format!("{name} has replica identity {identity}, which does not cover its key {key}");
+        return format!(
+            "{name} has replica identity {identity}, which does not cover its key {key}"
+        );
     }
-    format!("{name} has replica identity {identity}, but the old {} is needed to mend former parents", list(&outside))
+    format!(
+        "{name} has replica identity {identity}, but the old {} is needed to mend former parents",
+        list(&outside)
+    )
 }
 
 fn list(columns: &[ColumnName]) -> String {

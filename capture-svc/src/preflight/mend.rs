@@ -123,8 +123,14 @@ impl Repairs {
 /// `false` when somebody holds a lock. Two statements in one message are one
 /// transaction, which ends with the message, however it ends.
 async fn run(client: &Client, sql: &str) -> Result<bool, CatalogError> {
-    let busy = [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED];
-    match client.batch_execute(&format!("{LOCK_TIMEOUT}; {sql}")).await {
+    let busy = [
+        SqlState::LOCK_NOT_AVAILABLE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+    ];
+    match client
+        .batch_execute(&format!("{LOCK_TIMEOUT}; {sql}"))
+        .await
+    {
         Ok(()) => Ok(true),
         Err(error) if error.code().is_some_and(|code| busy.contains(code)) => Ok(false),
         Err(error) => Err(error.into()),

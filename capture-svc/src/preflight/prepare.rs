@@ -45,13 +45,19 @@ impl Prepared {
     #[must_use]
     pub fn waiting_for(&self, needs: &Needs) -> Vec<String> {
         let concerns = |table: &Option<TableName>| {
-            table.as_ref().is_none_or(|table| needs.table(table).is_some())
+            table
+                .as_ref()
+                .is_none_or(|table| needs.table(table).is_some())
         };
         let words = |unmet: &Unmet| match &unmet.finding.sql {
             Some(sql) => format!("{}: {sql}", unmet.finding.message),
             None => unmet.finding.message.clone(),
         };
-        self.unmet.iter().filter(|unmet| concerns(&unmet.table)).map(words).collect()
+        self.unmet
+            .iter()
+            .filter(|unmet| concerns(&unmet.table))
+            .map(words)
+            .collect()
     }
 }
 
@@ -74,7 +80,10 @@ impl Preparer {
             let repairs = preflight.repairs();
             if repairs.is_empty() || tries == TRIES {
                 let unmet = preflight.unmet();
-                return Ok(Prepared { tables: preflight.facts.tables, unmet });
+                return Ok(Prepared {
+                    tables: preflight.facts.tables,
+                    unmet,
+                });
             }
             tries += 1;
             if !self.mend(client, repairs).await? {

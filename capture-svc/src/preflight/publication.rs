@@ -10,8 +10,14 @@ use super::mend::{Repair, Repairs};
 use super::{Blocked, Codes, Mendable, Preflight, Publication, Report, word};
 use crate::relation::{Table, TableKind};
 
-const MISSING: Codes = Codes { error: "E402", warning: "W402" };
-const OPTIONS: Codes = Codes { error: "E415", warning: "W415" };
+const MISSING: Codes = Codes {
+    error: "E402",
+    warning: "W402",
+};
+const OPTIONS: Codes = Codes {
+    error: "E415",
+    warning: "W415",
+};
 
 /// What the publication lacks, and who may give it that.
 enum Lack<'a> {
@@ -36,7 +42,10 @@ fn lacks(preflight: &Preflight) -> Vec<Lack<'_>> {
     }
     for (table, _) in preflight.streamed() {
         let publication = preflight.facts.publication.as_ref();
-        if publication.and_then(|publication| publication.member(&table.name)).is_none() {
+        if publication
+            .and_then(|publication| publication.member(&table.name))
+            .is_none()
+        {
             lacks.push(Lack::Table(table));
         }
     }
@@ -44,7 +53,9 @@ fn lacks(preflight: &Preflight) -> Vec<Lack<'_>> {
 }
 
 fn any_partitioned(preflight: &Preflight) -> bool {
-    preflight.streamed().any(|(table, _)| table.kind == TableKind::Partitioned)
+    preflight
+        .streamed()
+        .any(|(table, _)| table.kind == TableKind::Partitioned)
 }
 
 impl Lack<'_> {
@@ -53,25 +64,45 @@ impl Lack<'_> {
             Lack::Publication => format!(
                 "CREATE PUBLICATION {publication} WITH (publish_via_partition_root = true);"
             ),
-            Lack::ViaRoot => format!(
-                "ALTER PUBLICATION {publication} SET (publish_via_partition_root = true);"
-            ),
+            Lack::ViaRoot => {
+                format!("ALTER PUBLICATION {publication} SET (publish_via_partition_root = true);")
+            }
             Lack::Operations(_) => format!(
                 "ALTER PUBLICATION {publication} SET (publish = 'insert, update, delete, truncate');"
             ),
-            Lack::Table(added) => format!("ALTER PUBLICATION {publication} ADD TABLE {};", table(added)),
+            Lack::Table(added) => format!(
+                "ALTER PUBLICATION {publication} ADD TABLE {};",
+                table(added)
+            ),
         }
     }
 
     fn message(&self, preflight: &Preflight, mends: bool) -> String {
         let publication = preflight.settings.publication_word();
         let role = ColumnName::new(preflight.facts.role.as_str());
-        let but = |what: &str| if mends { String::new() } else { format!(", and role {role} may not {what} it") };
+        let but = |what: &str| {
+            if mends {
+                String::new()
+            } else {
+                format!(", and role {role} may not {what} it")
+            }
+        };
         match self {
             Lack::Publication => format!("publication {publication} does not exist{}", but("make")),
-            Lack::ViaRoot => format!("publication {publication} names partitions instead of their roots{}", but("change")),
-            Lack::Operations(lacks) => format!("publication {publication} does not publish {}{}", lacks.join(", "), but("change")),
-            Lack::Table(table) => format!("publication {publication} lacks {}{}", table.name, but("change")),
+            Lack::ViaRoot => format!(
+                "publication {publication} names partitions instead of their roots{}",
+                but("change")
+            ),
+            Lack::Operations(lacks) => format!(
+                "publication {publication} does not publish {}{}",
+                lacks.join(", "),
+                but("change")
+            ),
+            Lack::Table(table) => format!(
+                "publication {publication} lacks {}{}",
+                table.name,
+                but("change")
+            ),
         }
     }
 
@@ -110,10 +141,17 @@ pub(super) fn judge(preflight: &Preflight, report: &mut Report) {
             Lack::ViaRoot | Lack::Operations(_) => OPTIONS,
         };
         let message = lack.message(preflight, mends);
-        let mendable = Mendable { message, help: sql.clone(), sql, mends };
+        let mendable = Mendable {
+            message,
+            help: sql.clone(),
+            sql,
+            mends,
+        };
         report.mendable(codes, lack.blocks(), mendable);
     }
-    let Some(existing) = &preflight.facts.publication else { return };
+    let Some(existing) = &preflight.facts.publication else {
+        return;
+    };
     for (table, needs) in preflight.streamed() {
         if let Some(member) = existing.member(&table.name) {
             judge_member(preflight, table, needs, &member, report);
@@ -123,16 +161,31 @@ pub(super) fn judge(preflight: &Preflight, report: &mut Report) {
 }
 
 /// A row filter hides changes; a column list hides columns.
-fn judge_member(preflight: &Preflight, table: &Table, needs: &TableNeeds, member: &Member, report: &mut Report) {
+fn judge_member(
+    preflight: &Preflight,
+    table: &Table,
+    needs: &TableNeeds,
+    member: &Member,
+    report: &mut Report,
+) {
     let (publication, name) = (preflight.settings.publication_word(), &table.name);
     let again = format!(
         "ALTER PUBLICATION {publication} DROP TABLE {name}; ALTER PUBLICATION {publication} ADD TABLE {name};"
     );
     if member.row_filter {
-        let message = format!("publication {publication} has a row filter on {name}: changes would be missing");
-        report.push_for(name, Diagnostic::error("E416", message).help(again.as_str()).sql(again.as_str()));
+        let message = format!(
+            "publication {publication} has a row filter on {name}: changes would be missing"
+        );
+        report.push_for(
+            name,
+            Diagnostic::error("E416", message)
+                .help(again.as_str())
+                .sql(again.as_str()),
+        );
     }
-    let Some(published) = &member.columns else { return };
+    let Some(published) = &member.columns else {
+        return;
+    };
     let mut hidden: Vec<String> = needed_columns(table, needs)
         .filter(|column| !published.contains(*column))
         .map(ToString::to_string)
@@ -140,16 +193,36 @@ fn judge_member(preflight: &Preflight, table: &Table, needs: &TableNeeds, member
     hidden.sort();
     hidden.dedup();
     if !hidden.is_empty() {
-        let message = format!("publication {publication} has a column list on {name} without {}", hidden.join(", "));
-        report.push_for(name, Diagnostic::error("E417", message).help(again.as_str()).sql(again.as_str()));
+        let message = format!(
+            "publication {publication} has a column list on {name} without {}",
+            hidden.join(", ")
+        );
+        report.push_for(
+            name,
+            Diagnostic::error("E417", message)
+                .help(again.as_str())
+                .sql(again.as_str()),
+        );
     }
 }
 
-fn needed_columns<'a>(table: &'a Table, needs: &'a TableNeeds) -> impl Iterator<Item = &'a ColumnName> {
+fn needed_columns<'a>(
+    table: &'a Table,
+    needs: &'a TableNeeds,
+) -> impl Iterator<Item = &'a ColumnName> {
     // A generated column is not in the stream anyway; what it is made of is.
-    let all = needs.all_used.then_some(&table.columns).into_iter().flatten();
+    let all = needs
+        .all_used
+        .then_some(&table.columns)
+        .into_iter()
+        .flatten();
     let all = all.filter(|column| !table.generated.contains(*column));
-    table.primary_key.iter().chain(&needs.routing).chain(&needs.used).chain(all)
+    table
+        .primary_key
+        .iter()
+        .chain(&needs.routing)
+        .chain(&needs.used)
+        .chain(all)
 }
 
 /// A leaf added by its own name beside its root is harmless with
@@ -161,10 +234,19 @@ fn judge_leaves(preflight: &Preflight, publication: &Publication, report: &mut R
         if table.kind != TableKind::Partitioned || publication.member(&table.name).is_some() {
             continue;
         }
-        for leaf in table.leaves.iter().filter(|leaf| publication.tables.contains_key(&leaf.name)) {
+        for leaf in table
+            .leaves
+            .iter()
+            .filter(|leaf| publication.tables.contains_key(&leaf.name))
+        {
             report.warning(
                 "W418",
-                format!("publication {} holds partition {} but not its root {}", preflight.settings.publication_word(), leaf.name, table.name),
+                format!(
+                    "publication {} holds partition {} but not its root {}",
+                    preflight.settings.publication_word(),
+                    leaf.name,
+                    table.name
+                ),
                 "the root is what has to be added",
             );
         }
@@ -179,7 +261,10 @@ pub(super) fn plan(preflight: &Preflight, repairs: &mut Repairs) {
         }
         let sql = lack.sql(&publication, |table| table.name.sql());
         repairs.push(match lack {
-            Lack::Table(table) => Repair::Publish { table: table.name.clone(), sql },
+            Lack::Table(table) => Repair::Publish {
+                table: table.name.clone(),
+                sql,
+            },
             Lack::Publication | Lack::ViaRoot | Lack::Operations(_) => Repair::Publication { sql },
         });
     }

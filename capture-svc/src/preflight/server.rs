@@ -32,16 +32,22 @@ pub(super) fn judge(preflight: &Preflight, report: &mut Report) {
     if facts.encoding == "SQL_ASCII" {
         report.error(
             "E312",
-            format!("database {} has the encoding SQL_ASCII: its text has no known meaning", facts.database),
+            format!(
+                "database {} has the encoding SQL_ASCII: its text has no known meaning",
+                facts.database
+            ),
             "move the data to a database with encoding UTF8",
         );
     }
     if facts.wal_level != "logical" {
         let sql = "ALTER SYSTEM SET wal_level = logical;";
         report.push(
-            Diagnostic::error("E404", format!("wal_level is {}, not logical", facts.wal_level))
-                .help(format!("{sql} then restart the server"))
-                .sql(sql),
+            Diagnostic::error(
+                "E404",
+                format!("wal_level is {}, not logical", facts.wal_level),
+            )
+            .help(format!("{sql} then restart the server"))
+            .sql(sql),
         );
     }
     if !facts.may_replicate {
@@ -62,11 +68,17 @@ fn judge_room(preflight: &Preflight, report: &mut Report) {
     if facts.slot.is_none() && taken >= most {
         report.warning(
             "W406",
-            format!("all {most} replication slots are taken, and slot {} does not exist yet", preflight.settings.slot),
+            format!(
+                "all {most} replication slots are taken, and slot {} does not exist yet",
+                preflight.settings.slot
+            ),
             "raise max_replication_slots, or drop a slot that nobody uses",
         );
     }
-    let is_ours = facts.slot.as_ref().is_some_and(|slot| slot.holder.is_some());
+    let is_ours = facts
+        .slot
+        .as_ref()
+        .is_some_and(|slot| slot.holder.is_some());
     let (most, taken) = facts.senders;
     if !is_ours && taken >= most {
         report.warning(
@@ -100,7 +112,10 @@ pub(super) fn judge_slot(preflight: &Preflight, report: &mut Report) {
     if settings.slot_failover && facts.version / 10_000 < FAILOVER_SINCE {
         report.error(
             "E410",
-            format!("slot_failover needs PostgreSQL {FAILOVER_SINCE}, and the server is {}", facts.version / 10_000),
+            format!(
+                "slot_failover needs PostgreSQL {FAILOVER_SINCE}, and the server is {}",
+                facts.version / 10_000
+            ),
             "set [source] slot_failover = false",
         );
     }
@@ -109,15 +124,26 @@ pub(super) fn judge_slot(preflight: &Preflight, report: &mut Report) {
     if let Some(holder) = &slot.holder {
         report.warning(
             "W412",
-            format!("slot {} is in use by process {} ({})", slot.name, holder.pid, name_of(&holder.application_name)),
+            format!(
+                "slot {} is in use by process {} ({})",
+                slot.name,
+                holder.pid,
+                name_of(&holder.application_name)
+            ),
             "a capture that is started meanwhile waits as standby",
         );
     }
     if settings.slot_failover && !slot.failover {
         report.warning(
             "W413",
-            format!("slot_failover is set, but slot {} was made without it: a standby does not keep it", slot.name),
-            format!("SELECT pg_drop_replication_slot('{}'); then start: every index is seeded anew", slot.name),
+            format!(
+                "slot_failover is set, but slot {} was made without it: a standby does not keep it",
+                slot.name
+            ),
+            format!(
+                "SELECT pg_drop_replication_slot('{}'); then start: every index is seeded anew",
+                slot.name
+            ),
         );
     }
 }
@@ -148,5 +174,9 @@ fn judge_fitness(preflight: &Preflight, slot: &Slot, report: &mut Report) {
 }
 
 fn name_of(application: &str) -> &str {
-    if application.is_empty() { "without application_name" } else { application }
+    if application.is_empty() {
+        "without application_name"
+    } else {
+        application
+    }
 }

@@ -107,7 +107,7 @@ impl CatalogError {
     }
 }
 
-/// Reads what exists of `names`, in no particular order. One statement, one
+/// Reads what exists of `names`, in the order of names. One statement, one
 /// snapshot.
 ///
 /// # Errors
@@ -125,7 +125,12 @@ pub async fn read_tables<'a>(
         let text: &str = row.try_get(0)?;
         Ok(serde_json::from_str::<RawTable>(text)?.into())
     };
-    rows.iter().map(read).collect()
+    let mut tables = rows
+        .iter()
+        .map(read)
+        .collect::<Result<Vec<Table>, CatalogError>>()?;
+    tables.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(tables)
 }
 
 /// `$1` schemas, `$2` names. A leaf counts as attached when its row in

@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 use model::{Lsn, Needs, TableName, Xid};
 use tokio_postgres::Client;
 
-use crate::relation::{CatalogError, Table};
+use crate::relation::CatalogError;
 
 /// What all readers together need.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,29 +38,15 @@ impl Union {
     /// those of all feeds that are not retired.
     #[must_use]
     pub fn new(own: Needs, feeds: Needs, scanning: BTreeSet<TableName>) -> Self {
-        Union { needs: own.union(feeds), scanning }
+        Union {
+            needs: own.union(feeds),
+            scanning,
+        }
     }
 
     /// The tables that must be published.
     pub fn tables(&self) -> impl Iterator<Item = &TableName> {
         self.needs.tables().keys()
-    }
-
-    /// The tables whose leaves have to carry an identity that suffices, of
-    /// those that were read, with every leaf whose identity does not.
-    pub fn insufficient<'a>(
-        &'a self,
-        tables: &'a [Table],
-    ) -> impl Iterator<Item = (&'a Table, Vec<&'a crate::relation::LeafTable>)> {
-        tables.iter().filter_map(|table| {
-            let needs = self.needs.table(&table.name)?;
-            let lacking: Vec<_> = table
-                .leaves
-                .iter()
-                .filter(|leaf| !leaf.identity.suffices(&table.primary_key, &needs.routing))
-                .collect();
-            (!lacking.is_empty()).then_some((table, lacking))
-        })
     }
 }
 
@@ -88,7 +74,9 @@ impl Barrier {
     pub async fn raise(client: &Client) -> Result<Self, CatalogError> {
         // Outside a transaction block, so that it is a transaction of its own
         // and over when the answer is here.
-        let row = client.query_one("SELECT pg_current_xact_id()::text", &[]).await?;
+        let row = client
+            .query_one("SELECT pg_current_xact_id()::text", &[])
+            .await?;
         Ok(Barrier { xid: xid(&row)? })
     }
 
@@ -104,7 +92,10 @@ impl Barrier {
         let row = client.query_one(statement, &[]).await?;
         if xid(&row)? > self.xid {
             let end: String = row.try_get(1)?;
-            return end.parse().map(Ended::Since).map_err(|_| CatalogError::unexpected("an LSN"));
+            return end
+                .parse()
+                .map(Ended::Since)
+                .map_err(|_| CatalogError::unexpected("an LSN"));
         }
         let rows = client.query(OLDER, &[&self.xid.to_string()]).await?;
         let older: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
@@ -131,7 +122,9 @@ LIMIT 5";
 
 fn xid(row: &tokio_postgres::Row) -> Result<Xid, CatalogError> {
     let text: String = row.try_get(0)?;
-    text.parse().map(Xid::new).map_err(|_| CatalogError::unexpected("a transaction id"))
+    text.parse()
+        .map(Xid::new)
+        .map_err(|_| CatalogError::unexpected("a transaction id"))
 }
 
 #[cfg(test)]
@@ -142,8 +135,14 @@ mod tests {
 
     fn needs(table: &str, routing: &[&str]) -> Needs {
         let columns = || routing.iter().map(|name| ColumnName::new(*name)).collect();
-        let needs = TableNeeds { routing: columns(), used: columns(), all_used: false };
-        [(TableName::new("public", table), needs)].into_iter().collect()
+        let needs = TableNeeds {
+            routing: columns(),
+            used: columns(),
+            all_used: false,
+        };
+        [(TableName::new("public", table), needs)]
+            .into_iter()
+            .collect()
     }
 
     #[test]
@@ -155,7 +154,10 @@ mod tests {
         );
         let tables: Vec<_> = union.tables().map(ToString::to_string).collect();
         assert_eq!(tables, ["public.orders", "public.shows"]);
-        let orders = union.needs.table(&TableName::new("public", "orders")).unwrap();
+        let orders = union
+            .needs
+            .table(&TableName::new("public", "orders"))
+            .unwrap();
         assert_eq!(orders.routing.len(), 2);
     }
 }

@@ -34,7 +34,10 @@ pub use prepare::{PREPARE_EVERY, Prepared, Preparer};
 
 /// What preflight goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one key of the configuration")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one key of the configuration"
+)]
 pub struct Settings {
     /// `[source] slot`.
     pub slot: String,
@@ -78,7 +81,10 @@ impl Settings {
 
 /// Everything that was read. Made by [`Preflight::read`], or by hand in tests.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "facts that are each yes or no")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that are each yes or no"
+)]
 pub struct Facts {
     /// `server_version_num`.
     pub version: i32,
@@ -131,13 +137,21 @@ impl Preflight {
         needed: Union,
     ) -> Result<Self, CatalogError> {
         let facts = facts::read(client, &settings, &needed).await?;
-        Ok(Preflight { settings, needed, facts })
+        Ok(Preflight {
+            settings,
+            needed,
+            facts,
+        })
     }
 
     /// Of facts that are known already.
     #[must_use]
     pub fn of(settings: Settings, needed: Union, facts: Facts) -> Self {
-        Preflight { settings, needed, facts }
+        Preflight {
+            settings,
+            needed,
+            facts,
+        }
     }
 
     /// What was read.
@@ -180,7 +194,10 @@ impl Preflight {
                 Blocked::Everything => None,
                 Blocked::Table(table) => Some(table),
             };
-            Some(Unmet { table, finding: found.finding })
+            Some(Unmet {
+                table,
+                finding: found.finding,
+            })
         };
         report.0.into_iter().filter_map(unmet).collect()
     }
@@ -274,14 +291,22 @@ impl Report {
     /// A finding that carries the statement that mends it: a warning when
     /// capture will run it itself. It blocks until it is mended.
     fn mendable(&mut self, code: Codes, blocks: Blocked, mendable: Mendable) {
-        let Mendable { message, help, sql, mends } = mendable;
+        let Mendable {
+            message,
+            help,
+            sql,
+            mends,
+        } = mendable;
         let finding = if mends {
             let help = format!("capture-svc run does it: {sql}");
             Diagnostic::warning(code.warning, message).help(help)
         } else {
             Diagnostic::error(code.error, message).help(help)
         };
-        self.0.push(Found { finding: finding.sql(sql), blocks: Some(blocks) });
+        self.0.push(Found {
+            finding: finding.sql(sql),
+            blocks: Some(blocks),
+        });
     }
 }
 

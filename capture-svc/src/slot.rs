@@ -108,10 +108,14 @@ impl Slot {
             return foreign("it decodes prepared transactions (two_phase)".to_owned());
         }
         if let Some(reason) = &self.invalidation {
-            return Fitness::Lost { reason: reason.clone() };
+            return Fitness::Lost {
+                reason: reason.clone(),
+            };
         }
         if self.wal_status == WalStatus::Lost || self.confirmed.is_none() {
-            return Fitness::Lost { reason: "wal_removed".to_owned() };
+            return Fitness::Lost {
+                reason: "wal_removed".to_owned(),
+            };
         }
         Fitness::Fit
     }
@@ -151,7 +155,9 @@ LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = s.active_pid
 WHERE s.slot_name = $1";
 
 /// Makes the slot. Its publication must be there already. With `failover`
-/// (17 and later) standbys keep it too. Returns where it starts.
+/// (17 and later) standbys keep it too. Returns where it starts. Waits for as
+/// long as transactions go on that were running before: that is how the server
+/// finds a point to start from.
 ///
 /// # Errors
 /// When the server refuses: no free slot, a missing right, a slot of that name.
@@ -171,7 +177,9 @@ pub async fn create(client: &Client, name: &str, failover: bool) -> Result<Lsn, 
 /// # Errors
 /// When the server refuses.
 pub async fn drop(client: &Client, name: &str) -> Result<(), CatalogError> {
-    client.execute("SELECT pg_drop_replication_slot($1)", &[&name]).await?;
+    client
+        .execute("SELECT pg_drop_replication_slot($1)", &[&name])
+        .await?;
     Ok(())
 }
 
@@ -188,7 +196,10 @@ pub async fn log_end(client: &Client) -> Result<LogEnd, CatalogError> {
     Ok(LogEnd {
         flushed: lsn(&row, 0)?,
         inserted: lsn(&row, 1)?,
-        xmax: Xid::new(xmax.parse().map_err(|_| CatalogError::unexpected("a snapshot's xmax"))?),
+        xmax: Xid::new(
+            xmax.parse()
+                .map_err(|_| CatalogError::unexpected("a snapshot's xmax"))?,
+        ),
     })
 }
 
@@ -237,7 +248,11 @@ struct RawSlot {
 
 impl From<RawSlot> for Slot {
     fn from(raw: RawSlot) -> Self {
-        let conflict = || raw.conflicting.unwrap_or(false).then(|| "conflict".to_owned());
+        let conflict = || {
+            raw.conflicting
+                .unwrap_or(false)
+                .then(|| "conflict".to_owned())
+        };
         Slot {
             name: raw.slot_name,
             plugin: raw.plugin,
@@ -260,7 +275,10 @@ impl From<RawSlot> for Slot {
             safe_wal_size: raw.safe_wal_size,
             failover: raw.failover.unwrap_or(false),
             // Behind the end of the log only in the moment between two reads.
-            retained_bytes: raw.retained.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
+            retained_bytes: raw
+                .retained
+                .and_then(|bytes| u64::try_from(bytes).ok())
+                .unwrap_or(0),
         }
     }
 }

@@ -4,7 +4,7 @@ use definition::Diagnostic;
 use definition::deployment::OnSlotLoss;
 
 use super::{Preflight, Report};
-use crate::slot::{Fitness, Slot};
+use crate::slot::{Fitness, Slot, WalStatus};
 
 /// The oldest server whose publications and statistics are known here.
 const OLDEST: i32 = 15;
@@ -121,6 +121,13 @@ pub(super) fn judge_slot(preflight: &Preflight, report: &mut Report) {
     }
     let Some(slot) = &facts.slot else { return };
     judge_fitness(preflight, slot, report);
+    if slot.wal_status == WalStatus::Unreserved {
+        report.warning(
+            "W419",
+            format!("slot {} loses its WAL at the next checkpoint", slot.name),
+            "start capture-svc at once, or raise max_slot_wal_keep_size",
+        );
+    }
     if let Some(holder) = &slot.holder {
         report.warning(
             "W412",

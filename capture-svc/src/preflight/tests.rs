@@ -465,6 +465,11 @@ fn what_is_wrong_with_a_slot_is_said_with_the_way_out() {
         ..slot()
     };
     assert_eq!(codes(&report(with(foreign))), ["E411"]);
+    let late = Slot {
+        wal_status: WalStatus::Unreserved,
+        ..slot()
+    };
+    assert_eq!(codes(&report(with(late))), ["W419"]);
     let holder = Some(Holder {
         pid: 41,
         application_name: "psql".to_owned(),

@@ -16,6 +16,10 @@ const READ_AHEAD: usize = 64 * 1024;
 /// larger length is not the protocol.
 const LARGEST_MESSAGE: usize = 1 << 30;
 
+/// From this size on a message's buffer is not kept: one huge row must not
+/// stay in memory for as long as the session lives.
+const LARGE: usize = 4 * READ_AHEAD;
+
 /// The tag and the length before the body.
 const HEADER: usize = 5;
 
@@ -160,7 +164,14 @@ where
         if self.input.len() < whole {
             return Ok(None);
         }
-        Ok(Some((header.tag(), self.input.split_to(whole))))
+        let message = self.input.split_to(whole);
+        if whole > LARGE {
+            // Its memory goes with the message instead of staying our buffer.
+            let mut rest = BytesMut::with_capacity(READ_AHEAD);
+            rest.extend_from_slice(&self.input);
+            self.input = rest;
+        }
+        Ok(Some((header.tag(), message)))
     }
 }
 
@@ -179,4 +190,37 @@ fn not_it(error: &std::io::Error) -> Error {
 /// The error for what has no place in the protocol.
 pub(super) fn protocol(detail: impl Into<String>) -> Error {
     Transient::Protocol(detail.into()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncWriteExt, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_memory_of_a_huge_message_is_not_kept() {
+        // GIVEN a row of 8 MB, and the start of another message behind it
+        let (client, mut server) = duplex(READ_AHEAD);
+        let mut wire = Wire::new(client);
+        let send = async {
+            server.write_all(&[COPY_DATA, 0, 0x80, 0, 4]).await.unwrap();
+            server.write_all(&vec![7; 0x80_0000]).await.unwrap();
+            server.write_all(&[COPY_DATA, 0, 0]).await.unwrap();
+        };
+        let (received, ()) = tokio::join!(wire.receive(), send);
+        let Ok(Received::Copy(body)) = received else {
+            panic!()
+        };
+        assert_eq!(body.len(), 0x80_0000);
+        // WHEN it is gone
+        drop(body);
+        wire.input.reserve(READ_AHEAD);
+        // THEN so is its memory, and nothing behind it was lost
+        assert!(wire.input.capacity() <= LARGE, "{}", wire.input.capacity());
+        if wire.input.len() < 3 {
+            wire.fill().await.unwrap();
+        }
+        assert_eq!(wire.input[..], [COPY_DATA, 0, 0]);
+    }
 }

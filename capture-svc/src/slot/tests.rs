@@ -17,7 +17,10 @@ fn the_view_of_15_is_read() {
         plugin: Some("pgoutput".to_owned()),
         database: Some("shop".to_owned()),
         two_phase: false,
-        holder: Some(Holder { pid: 41, application_name: "flusso-capture".to_owned() }),
+        holder: Some(Holder {
+            pid: 41,
+            application_name: "flusso-capture".to_owned(),
+        }),
         wal_status: WalStatus::Reserved,
         confirmed: Some(Lsn::new(0x194_9BC0)),
         restart: Some(Lsn::new(0x194_9B88)),
@@ -42,26 +45,65 @@ fn what_17_adds_is_read_too() {
 #[test]
 fn r2_every_way_of_being_lost_is_seen() {
     for lost in [
-        Slot { wal_status: WalStatus::Lost, ..slot() },
-        Slot { invalidation: Some("idle_timeout".to_owned()), ..slot() },
-        Slot { confirmed: None, ..slot() },
+        Slot {
+            wal_status: WalStatus::Lost,
+            ..slot()
+        },
+        Slot {
+            invalidation: Some("idle_timeout".to_owned()),
+            ..slot()
+        },
+        Slot {
+            confirmed: None,
+            ..slot()
+        },
     ] {
-        assert!(matches!(lost.fitness("shop"), Fitness::Lost { .. }), "{lost:?}");
+        assert!(
+            matches!(lost.fitness("shop"), Fitness::Lost { .. }),
+            "{lost:?}"
+        );
     }
-    let unreserved = Slot { wal_status: WalStatus::Unreserved, ..slot() };
-    assert_eq!(unreserved.fitness("shop"), Fitness::Fit, "it can still be caught up");
+    let unreserved = Slot {
+        wal_status: WalStatus::Unreserved,
+        ..slot()
+    };
+    assert_eq!(
+        unreserved.fitness("shop"),
+        Fitness::Fit,
+        "it can still be caught up"
+    );
 }
 
 #[test]
 fn a_slot_made_for_something_else_is_never_taken_for_lost() {
     // Lost ones are dropped and made again; somebody else's must not be.
-    let gone = || Slot { wal_status: WalStatus::Lost, confirmed: None, ..slot() };
+    let gone = || Slot {
+        wal_status: WalStatus::Lost,
+        confirmed: None,
+        ..slot()
+    };
     for foreign in [
-        Slot { plugin: None, database: None, ..gone() },
-        Slot { plugin: Some("wal2json".to_owned()), ..gone() },
-        Slot { database: Some("crm".to_owned()), ..gone() },
-        Slot { two_phase: true, ..gone() },
+        Slot {
+            plugin: None,
+            database: None,
+            ..gone()
+        },
+        Slot {
+            plugin: Some("wal2json".to_owned()),
+            ..gone()
+        },
+        Slot {
+            database: Some("crm".to_owned()),
+            ..gone()
+        },
+        Slot {
+            two_phase: true,
+            ..gone()
+        },
     ] {
-        assert!(matches!(foreign.fitness("shop"), Fitness::Foreign { .. }), "{foreign:?}");
+        assert!(
+            matches!(foreign.fitness("shop"), Fitness::Foreign { .. }),
+            "{foreign:?}"
+        );
     }
 }

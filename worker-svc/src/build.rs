@@ -16,6 +16,7 @@
 //! sees that table empty, and every document would be deleted. The lock needs SELECT
 //! only, takes no snapshot, and has a time-out: a migration must not queue behind us.
 
+mod announcer;
 mod gate;
 mod run;
 mod session;
@@ -28,10 +29,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::Pool;
 use model::{Change, DocumentVersion, Epoch, Incarnation, ServerRun, TableName};
+use runtime::postgres::Pool;
 use tokio::sync::watch;
 
+pub use announcer::Announcer;
 pub use documents::{Built, Document};
 pub use gate::{Gate, Unseen, VisibleFrom};
 pub use pages::Paged;
@@ -57,11 +59,11 @@ pub struct Source {
 /// Repeats a new incarnation in `{p}.control`, acknowledged, before it is used.
 pub trait Announce: Send + Sync {
     /// `run` got `number`.
-    fn incarnation<'a>(
-        &'a self,
+    fn incarnation(
+        &self,
         run: ServerRun,
         number: Incarnation,
-    ) -> futures_util::future::BoxFuture<'a, Result<(), Transient>>;
+    ) -> futures_util::future::BoxFuture<'_, Result<(), Transient>>;
 }
 
 /// The bounds of one build.

@@ -4,18 +4,20 @@
 //! once after a promotion, and an error on a standby, where nothing may be built.
 
 use model::ServerRun;
+use runtime::postgres::SERVER_RUN_SQL;
+use runtime::postgres::server::server_run_from;
 use tokio_postgres::Row;
 
 use crate::Transient;
 use crate::error::SourceIdentity;
 
-/// Any role may read all of it.
-pub(super) const RUN_SQL: &str = "\
-SELECT (SELECT system_identifier FROM pg_control_system())::text, \
-       substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), \
-       (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8, \
-       coalesce((extract(epoch FROM (SELECT stats_reset FROM pg_stat_wal)) * 1000000)::int8, 0), \
-       (SELECT oid FROM pg_database WHERE datname = current_database())";
+/// Reads the run and the database. Any role may.
+pub(super) fn run_sql() -> String {
+    format!(
+        "SELECT run.*, (SELECT oid FROM pg_database WHERE datname = current_database()) AS \
+         database_oid FROM ({SERVER_RUN_SQL}) AS run"
+    )
+}
 
 /// A run, and the database that the connection is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,21 +36,16 @@ impl Seen {
 }
 
 pub(super) fn read(row: &Row) -> Result<Seen, Transient> {
-    let strange =
-        |what: &'static str| Transient::Waiting(format!("a server that states its {what}"));
-    let column = |source: tokio_postgres::Error| Transient::Postgres {
-        doing: "reading the server's run",
-        source: Box::new(source),
-    };
-    let system: &str = row.try_get(0).map_err(column)?;
-    let timeline: &str = row.try_get(1).map_err(column)?;
-    Ok(Seen {
-        run: ServerRun {
-            system_identifier: system.parse().map_err(|_| strange("system identifier"))?,
-            timeline: u32::from_str_radix(timeline, 16).map_err(|_| strange("timeline"))?,
-            started_at_us: row.try_get(2).map_err(column)?,
-            stats_reset_us: row.try_get(3).map_err(column)?,
-        },
-        database_oid: row.try_get(4).map_err(column)?,
-    })
+    const DOING: &str = "reading the server's run";
+    let run = server_run_from(row).map_err(|error| Transient::Postgres {
+        doing: DOING,
+        source: Box::new(error),
+    })?;
+    let database_oid = row
+        .try_get("database_oid")
+        .map_err(|error| Transient::Postgres {
+            doing: DOING,
+            source: Box::new(error),
+        })?;
+    Ok(Seen { run, database_oid })
 }

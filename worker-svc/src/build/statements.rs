@@ -64,14 +64,12 @@ FROM pg_class AS leaf, (SELECT to_regclass($2)::oid AS oid) AS root WHERE leaf.o
 /// The snapshot of the transaction.
 pub(super) const SNAPSHOT_SQL: &str = "SELECT pg_current_snapshot()::text";
 
-/// Begins the transaction and locks; one round trip, as a simple query. The statistics
-/// must not be cached: the second reading of the run would repeat the first.
+/// Begins the transaction and locks; one round trip, as a simple query.
 pub(super) fn begin(lock: &str, lock_timeout_ms: u128, statement_timeout_ms: u128) -> String {
     format!(
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
          SET LOCAL lock_timeout = {lock_timeout_ms}; \
          SET LOCAL statement_timeout = {statement_timeout_ms}; \
-         SET LOCAL stats_fetch_consistency = none; \
          {lock}"
     )
 }

@@ -15,7 +15,7 @@ use tokio_postgres::types::ToSql;
 
 use super::documents::Built;
 use super::gate::Gate;
-use super::run::{RUN_SQL, Seen, read};
+use super::run::{Seen, read, run_sql};
 use super::session::Session;
 use super::statements::{LEAF_SQL, SNAPSHOT_SQL, at_most, begin};
 use super::{Attempt, Blocks, Builder, Request, Source, version};
@@ -187,7 +187,7 @@ impl Transaction<'_> {
     ) -> Tried<(Result<Opened, ServerRun>, Vec<BTreeSet<DocumentKey>>)> {
         let limits = self.builder.limits;
         let most = limits.fanout_threshold.saturating_add(1);
-        let run_statement = self.prepare(RUN_SQL).await?;
+        let run_statement = self.prepare(&run_sql()).await?;
         let snapshot_statement = self.prepare(SNAPSHOT_SQL).await?;
         let mut statements = Vec::with_capacity(hops.len());
         for hop in hops {
@@ -418,7 +418,7 @@ impl Transaction<'_> {
 
     /// The end of the second trip: run · COMMIT.
     pub(super) async fn close(&self) -> Tried<Seen> {
-        let run_statement = self.prepare(RUN_SQL).await?;
+        let run_statement = self.prepare(&run_sql()).await?;
         let client = self.session.client()?;
         let (after, committed) = futures_util::join!(
             client.query_one(&run_statement, &[]),

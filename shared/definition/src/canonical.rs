@@ -5,6 +5,8 @@
 //! mapping but for the order of members have the same hash. Must not: depend on
 //! names, addresses or batch settings, for a new hash costs a new generation.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -54,7 +56,8 @@ pub fn definition_hash(definition: &IndexDefinition, options: &IndexOptions) -> 
     let digest = Sha256::digest(hashed.to_string().as_bytes());
     let mut hash = String::from("sha256:");
     for byte in digest {
-        hash.push_str(&format!("{byte:02x}"));
+        // Writing to a String cannot fail.
+        let _ = write!(hash, "{byte:02x}");
     }
     hash
 }

@@ -195,6 +195,10 @@ fn unreadable(file: &str, error: &io::Error) -> Diagnostic {
 }
 
 /// The system's reason in plain words.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the system has a text for every other kind"
+)]
 fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "no such file".to_owned(),

@@ -83,6 +83,42 @@ impl Node {
         }
     }
 
+    /// The text, when it is one.
+    pub(crate) fn text(&self) -> Option<&str> {
+        if let RawValue::Text(text) = &self.value {
+            Some(text)
+        } else {
+            None
+        }
+    }
+
+    /// The number, when it is one.
+    pub(crate) fn number(&self) -> Option<&Number> {
+        if let RawValue::Number(number) = &self.value {
+            Some(number)
+        } else {
+            None
+        }
+    }
+
+    /// The items, when it is a list.
+    pub(crate) fn list(&self) -> Option<&[Node]> {
+        if let RawValue::List(items) = &self.value {
+            Some(items)
+        } else {
+            None
+        }
+    }
+
+    /// The members, when it is a table.
+    pub(crate) fn map(&self) -> Option<&[Entry]> {
+        if let RawValue::Map(entries) = &self.value {
+            Some(entries)
+        } else {
+            None
+        }
+    }
+
     /// The value as JSON. Numbers that are neither a 64-bit integer nor finite
     /// have none: the place of the first such is the error.
     pub(crate) fn to_json(&self) -> Result<serde_json::Value, Range<usize>> {
@@ -122,5 +158,24 @@ impl Number {
                 .ok(),
             NumberValue::Float(value) => serde_json::Number::from_f64(value),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nesting_without_end_is_an_error_and_no_overflow() {
+        for open in ["[", "{a: ", "- ", "? "] {
+            assert!(parse_yaml(&open.repeat(100_000)).is_err(), "{open}");
+        }
+        for open in ["[", "{a = "] {
+            let text = format!("a = {}", open.repeat(100_000));
+            assert!(parse_toml(&text).is_err(), "{open}");
+        }
+        // Dotted keys nest without brackets.
+        let _ = parse_toml(&format!("a{} = 1", ".a".repeat(20_000)));
+        let _ = parse_toml(&format!("[a{}]\nb = 1", ".a".repeat(20_000)));
     }
 }

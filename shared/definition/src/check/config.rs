@@ -125,14 +125,13 @@ impl Walk<'_> {
         let prefix = self.prefix(&mut table);
         let on_error = value::word(&mut self.reader, &mut table, "on_error", &ON_ERROR)
             .unwrap_or(OnError::Stop);
-        let source = match table.get("source") {
-            Some(node) => self.source(node),
-            None => {
-                let finding = Diagnostic::error("E110", "`[source]` is missing")
-                    .help("[source] with type = \"postgres\" is the one section that is required");
-                self.reader.push(finding, &(0..0));
-                None
-            }
+        let source = if let Some(node) = table.get("source") {
+            self.source(node)
+        } else {
+            let finding = Diagnostic::error("E110", "`[source]` is missing")
+                .help("[source] with type = \"postgres\" is the one section that is required");
+            self.reader.push(finding, &(0..0));
+            None
         };
         let broker = self.broker(table.get("broker"));
         let capture = self.capture(table.get("capture"));

@@ -16,7 +16,7 @@ use model::{ColumnName, TableName};
 use super::value;
 use crate::diagnostic::{Diagnostic, Spans};
 use crate::index::{Field, FieldKind, IndexDefinition, SoftDelete};
-use crate::raw::{Node, RawValue, Reader, Table, parse_yaml};
+use crate::raw::{Node, Reader, Table, parse_yaml};
 
 /// A schema file after reading.
 pub(crate) struct Schema {
@@ -111,8 +111,7 @@ impl Walk<'_> {
         let Some(node) = table.required(&mut self.reader, "version") else {
             return;
         };
-        let right = matches!(&node.value, RawValue::Number(number) if number.written == "1");
-        if !right {
+        if node.number().is_none_or(|number| number.written != "1") {
             value::wrong(
                 &mut self.reader,
                 node,
@@ -227,25 +226,18 @@ impl Walk<'_> {
             "" => key.to_owned(),
             prefix => format!("{prefix}.{key}"),
         };
-        match &node.value {
-            RawValue::Map(entries) => {
-                for entry in entries {
-                    let key = dotted(&entry.key);
-                    self.spans.note(path, &key, entry.value.span.clone());
-                    // Fields have paths of their own.
-                    if entry.key != "fields" {
-                        self.note_keys(path, &key, &entry.value);
-                    }
-                }
+        for entry in node.map().unwrap_or_default() {
+            let key = dotted(&entry.key);
+            self.spans.note(path, &key, entry.value.span.clone());
+            // Fields have paths of their own.
+            if entry.key != "fields" {
+                self.note_keys(path, &key, &entry.value);
             }
-            RawValue::List(items) if !prefix.is_empty() => {
-                for (index, item) in items.iter().enumerate() {
-                    let key = dotted(&index.to_string());
-                    self.spans.note(path, &key, item.span.clone());
-                    self.note_keys(path, &key, item);
-                }
-            }
-            _ => {}
+        }
+        for (index, item) in node.list().unwrap_or_default().iter().enumerate() {
+            let key = dotted(&index.to_string());
+            self.spans.note(path, &key, item.span.clone());
+            self.note_keys(path, &key, item);
         }
     }
 }

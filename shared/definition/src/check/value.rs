@@ -203,7 +203,7 @@ fn show_duration(duration: Duration) -> String {
         (60_000, "m"),
         (1000, "s"),
     ] {
-        if ms >= factor && ms % factor == 0 {
+        if ms >= factor && ms.is_multiple_of(factor) {
             return format!("{}{unit}", ms / factor);
         }
     }
@@ -212,24 +212,22 @@ fn show_duration(duration: Duration) -> String {
 
 /// The size of a node, at least one byte.
 pub(super) fn as_size(reader: &mut Reader<'_>, node: &Node, label: &str) -> Option<ByteSize> {
-    let size = match &node.value {
-        RawValue::Number(number) => match number.value {
+    let size = if let Some(number) = node.number() {
+        match number.value {
             NumberValue::Integer(value) => u64::try_from(value).ok().map(ByteSize::new),
             NumberValue::Float(_) => None,
-        },
-        RawValue::Text(text) => parse_size(text),
-        _ => {
-            let message = format!("{label} must be a size, found {}", node.kind());
-            reader.error("E106", &node.span, message);
-            return None;
         }
+    } else if let Some(text) = node.text() {
+        parse_size(text)
+    } else {
+        let message = format!("{label} must be a size, found {}", node.kind());
+        reader.error("E106", &node.span, message);
+        return None;
     };
     let Some(size) = size else {
+        // As it stands in the file, quotes included.
         let written = reader.text.get(node.span.clone()).unwrap_or_default();
-        let message = match &node.value {
-            RawValue::Text(text) => format!("{text:?} is not a size"),
-            _ => format!("{written} is not a size"),
-        };
+        let message = format!("{written} is not a size");
         wrong(
             reader,
             node,
@@ -293,22 +291,20 @@ pub(super) fn as_texts<'n>(
     label: &str,
     single: bool,
 ) -> Option<Vec<(&'n str, &'n Node)>> {
-    match &node.value {
-        RawValue::Text(text) if single => Some(vec![(text, node)]),
-        RawValue::List(items) => {
-            let read: Vec<_> = items
-                .iter()
-                .filter_map(|item| as_text(reader, item, label).map(|text| (text, item)))
-                .collect();
-            (read.len() == items.len()).then_some(read)
-        }
-        _ => {
-            let wanted = if single { "text or a list" } else { "a list" };
-            let message = format!("{label} must be {wanted}, found {}", node.kind());
-            reader.error("E106", &node.span, message);
-            None
-        }
+    if let Some(text) = node.text().filter(|_| single) {
+        return Some(vec![(text, node)]);
     }
+    let Some(items) = node.list() else {
+        let wanted = if single { "text or a list" } else { "a list" };
+        let message = format!("{label} must be {wanted}, found {}", node.kind());
+        reader.error("E106", &node.span, message);
+        return None;
+    };
+    let read: Vec<_> = items
+        .iter()
+        .filter_map(|item| as_text(reader, item, label).map(|text| (text, item)))
+        .collect();
+    (read.len() == items.len()).then_some(read)
 }
 
 /// A secret: text, `{ env = "NAME" }` or `{ file = "path" }`; a relative path
@@ -319,45 +315,34 @@ pub(super) fn as_secret(
     label: &str,
     directory: &Path,
 ) -> Option<Secret> {
-    if !matches!(node.value, RawValue::Map(_)) {
+    if node.map().is_none() {
         reader.secrets.push(node.span.clone());
     }
-    match &node.value {
-        RawValue::Text(text) => Some(Secret::Literal(text.clone())),
-        RawValue::Map(_) => {
-            let mut table =
-                reader.table(node, label, format!("in {label}"), format!("{label}."))?;
-            let variable = text(reader, &mut table, "env");
-            let file = text(reader, &mut table, "file");
-            let complete = table.entries().len() == 1;
-            table.finish(reader);
-            match (variable, file) {
-                (Some(variable), None) if complete && !variable.is_empty() => {
-                    Some(Secret::Env(variable))
-                }
-                (None, Some(file)) if complete && !file.is_empty() => {
-                    Some(Secret::File(directory.join(file)))
-                }
-                _ => {
-                    secret_form(reader, node, label);
-                    None
-                }
-            }
+    let secret = if let Some(text) = node.text() {
+        Some(Secret::Literal(text.to_owned()))
+    } else if node.map().is_some() {
+        let mut table = reader.table(node, label, format!("in {label}"), format!("{label}."))?;
+        let variable = text(reader, &mut table, "env").filter(|name| !name.is_empty());
+        let file = text(reader, &mut table, "file").filter(|path| !path.is_empty());
+        let complete = table.entries().len() == 1;
+        table.finish(reader);
+        match (variable, file) {
+            (Some(variable), None) if complete => Some(Secret::Env(variable)),
+            (None, Some(file)) if complete => Some(Secret::File(directory.join(file))),
+            (Some(_) | None, Some(_) | None) => None,
         }
-        _ => {
-            secret_form(reader, node, label);
-            None
-        }
+    } else {
+        None
+    };
+    if secret.is_none() {
+        wrong(
+            reader,
+            node,
+            format!("{label} is not a secret"),
+            "\"text\", { env = \"NAME\" } or { file = \"path\" }",
+        );
     }
-}
-
-fn secret_form(reader: &mut Reader<'_>, node: &Node, label: &str) {
-    wrong(
-        reader,
-        node,
-        format!("{label} is not a secret"),
-        "\"text\", { env = \"NAME\" } or { file = \"path\" }",
-    );
+    secret
 }
 
 /// The secret of `key`.
@@ -408,7 +393,7 @@ mod tests {
     #[test]
     fn durations_and_sizes_follow_their_grammar() {
         assert_eq!(parse_duration("500ms"), Some(Duration::from_millis(500)));
-        assert_eq!(parse_duration("7d"), Some(Duration::from_secs(604_800)));
+        assert_eq!(parse_duration("7d"), Some(Duration::from_hours(7 * 24)));
         for wrong in ["", "5", "1.5s", "-1s", "5 weeks", "99999999999999999999d"] {
             assert_eq!(parse_duration(wrong), None, "{wrong}");
         }

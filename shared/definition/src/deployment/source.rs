@@ -6,6 +6,10 @@ use super::{Secret, TlsSettings};
 
 /// `[source]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches of the language"
+)]
 pub struct Source {
     /// Where the database is.
     pub connection: Connection,

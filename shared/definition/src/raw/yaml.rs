@@ -95,9 +95,10 @@ impl Builder<'_> {
                 if tag.is_some() {
                     return Err(refused("tags are not allowed", range));
                 }
-                let value = match style {
-                    ScalarStyle::Plain => plain(&value),
-                    _ => RawValue::Text(value.into_owned()),
+                let value = if style == ScalarStyle::Plain {
+                    plain(&value)
+                } else {
+                    RawValue::Text(value.into_owned())
                 };
                 self.finish(Node { span: range, value }, anchor)
             }
@@ -118,7 +119,13 @@ impl Builder<'_> {
             Event::DocumentStart(..) if self.root.is_some() => {
                 Err(refused("a file holds one document", range))
             }
-            _ => Ok(()),
+            Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(..)
+            | Event::DocumentEnd
+            | Event::Anchor(..)
+            | Event::Comment(..)
+            | _ => Ok(()),
         }
     }
 
@@ -254,7 +261,11 @@ fn measure(node: &Node) -> (usize, usize) {
     let inner: Vec<(usize, usize)> = match &node.value {
         RawValue::List(items) => items.iter().map(measure).collect(),
         RawValue::Map(entries) => entries.iter().map(|entry| measure(&entry.value)).collect(),
-        _ => return (1, 0),
+        RawValue::Null
+        | RawValue::Bool(_)
+        | RawValue::Number(_)
+        | RawValue::Text(_)
+        | RawValue::DateTime(_) => return (1, 0),
     };
     let nodes = inner.iter().map(|(nodes, _)| nodes).sum::<usize>();
     let depth = inner.iter().map(|(_, depth)| *depth).max().unwrap_or(0);

@@ -75,12 +75,11 @@ impl Walk<'_> {
         }
         self.registry(&mut table, &mut broker);
         if let Some(node) = table.get("kafka") {
-            match &node.value {
-                RawValue::Map(entries) => self.properties(entries, "", &mut broker.kafka),
-                _ => {
-                    let message = format!("broker.kafka must be a table, found {}", node.kind());
-                    self.reader.error("E106", &node.span, message);
-                }
+            if let Some(entries) = node.map() {
+                self.properties(entries, "", &mut broker.kafka);
+            } else {
+                let message = format!("broker.kafka must be a table, found {}", node.kind());
+                self.reader.error("E106", &node.span, message);
             }
         }
         table.finish(&mut self.reader);

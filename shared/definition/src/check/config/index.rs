@@ -105,18 +105,16 @@ impl Walk<'_> {
     fn index_name(&mut self, table: &mut Table<'_>) -> Option<(String, std::ops::Range<usize>)> {
         let node = table.required(&mut self.reader, "name")?;
         let written = value::as_text(&mut self.reader, node, "index.name")?;
-        match names::name(written) {
-            Some(name) => Some((name, node.span.clone())),
-            None => {
-                self.reader.error_help(
-                    "E212",
-                    &node.span,
-                    format!("{written:?} is not an index name"),
-                    "letters, digits and _, not first a digit, at most 63",
-                );
-                None
-            }
+        let name = names::name(written);
+        if name.is_none() {
+            self.reader.error_help(
+                "E212",
+                &node.span,
+                format!("{written:?} is not an index name"),
+                "letters, digits and _, not first a digit, at most 63",
+            );
         }
+        name.map(|name| (name, node.span.clone()))
     }
 
     fn index_sinks(&mut self, table: &mut Table<'_>, sinks: &[Sink]) -> Vec<String> {

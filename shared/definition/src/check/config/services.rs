@@ -7,7 +7,7 @@ use crate::check::value;
 use crate::deployment::{
     Address, Capture, OtlpProtocol, Secret, Server, SlotAck, Surface, Telemetry, Worker,
 };
-use crate::raw::{Node, NumberValue, RawValue, Table};
+use crate::raw::{Node, NumberValue, Table};
 
 /// Puts a value into its place, when there is one.
 fn set<T>(place: &mut T, value: Option<T>) {
@@ -29,11 +29,10 @@ impl Walk<'_> {
             &mut capture.slot_ack,
             value::word(reader, &mut table, "slot_ack", &words),
         );
-        let none = matches!(
-            table.get("max_retained_wal").map(|node| &node.value),
-            Some(RawValue::Text(text)) if text == "none"
-        );
-        if none {
+        let unlimited = table
+            .get("max_retained_wal")
+            .is_some_and(|node| node.text() == Some("none"));
+        if unlimited {
             capture.max_retained_wal = None;
         } else if let Some(size) = value::size(reader, &mut table, "max_retained_wal") {
             capture.max_retained_wal = Some(size);
@@ -229,16 +228,15 @@ impl Walk<'_> {
 
     fn trace_ratio(&mut self, table: &mut Table<'_>) -> Option<f64> {
         let node = table.get("trace_ratio")?;
-        let ratio = match &node.value {
-            RawValue::Number(number) => match number.value {
+        let ratio = node
+            .number()
+            .and_then(|number| match number.value {
                 NumberValue::Float(value) => Some(value),
                 NumberValue::Integer(0) => Some(0.0),
                 NumberValue::Integer(1) => Some(1.0),
                 NumberValue::Integer(_) => None,
-            },
-            _ => None,
-        };
-        let ratio = ratio.filter(|ratio| (0.0..=1.0).contains(ratio));
+            })
+            .filter(|ratio| (0.0..=1.0).contains(ratio));
         if ratio.is_none() {
             value::wrong(
                 &mut self.reader,

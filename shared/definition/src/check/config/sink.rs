@@ -152,10 +152,7 @@ impl Walk<'_> {
             return from_environment;
         };
         let label = table.label("url");
-        let items: &[Node] = match &node.value {
-            RawValue::List(items) => items,
-            _ => std::slice::from_ref(node),
-        };
+        let items = node.list().unwrap_or(std::slice::from_ref(node));
         if items.is_empty() {
             value::wrong(
                 &mut self.reader,
@@ -209,7 +206,7 @@ impl Walk<'_> {
                 .iter()
                 .filter_map(|way| table.peek(way))
                 .map(|entry| entry.key_span.clone())
-                .last()
+                .next_back()
                 .unwrap_or_else(|| table.head());
             self.reader.error_help(
                 "E210",
@@ -293,12 +290,10 @@ impl Walk<'_> {
     /// `refresh_interval`: a duration, or -1.
     pub(super) fn refresh_interval(&mut self, table: &mut Table<'_>) -> Option<RefreshInterval> {
         let node = table.get("refresh_interval")?;
-        let off = match &node.value {
-            RawValue::Text(text) => text.trim() == "-1",
-            RawValue::Number(number) => number.written == "-1",
-            _ => false,
-        };
-        if off {
+        let written = node
+            .text()
+            .or_else(|| node.number().map(|number| number.written.as_str()));
+        if written.is_some_and(|written| written.trim() == "-1") {
             return Some(RefreshInterval::Off);
         }
         value::duration(
@@ -317,12 +312,11 @@ impl Walk<'_> {
             return settings;
         };
         let label = table.label("index_settings");
-        match &node.value {
-            RawValue::Map(entries) => self.flatten(entries, "", &label, &mut settings),
-            _ => {
-                let message = format!("{label} must be a table, found {}", node.kind());
-                self.reader.error("E106", &node.span, message);
-            }
+        if let Some(entries) = node.map() {
+            self.flatten(entries, "", &label, &mut settings);
+        } else {
+            let message = format!("{label} must be a table, found {}", node.kind());
+            self.reader.error("E106", &node.span, message);
         }
         settings
     }

@@ -8,7 +8,7 @@ use model::ColumnName;
 use super::Walk;
 use crate::check::names::{self, IdentifierProblem, spelled};
 use crate::check::value;
-use crate::raw::{Node, RawValue, Table};
+use crate::raw::{Node, Table};
 
 impl Walk<'_> {
     /// The exact name under `key`; `what` it names, for messages.
@@ -151,19 +151,16 @@ impl Walk<'_> {
         key: &'static str,
     ) -> Option<serde_json::Map<String, serde_json::Value>> {
         let node = table.get(key)?;
-        if !matches!(node.value, RawValue::Map(_)) {
-            let message = format!(
-                "{} must be a table, found {}",
-                table.label(key),
-                node.kind()
-            );
-            self.reader.error("E106", &node.span, message);
-            return None;
+        if let serde_json::Value::Object(map) = self.json(node)? {
+            return Some(map);
         }
-        match self.json(node)? {
-            serde_json::Value::Object(map) => Some(map),
-            _ => None,
-        }
+        let message = format!(
+            "{} must be a table, found {}",
+            table.label(key),
+            node.kind()
+        );
+        self.reader.error("E106", &node.span, message);
+        None
     }
 }
 

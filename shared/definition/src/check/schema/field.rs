@@ -421,9 +421,14 @@ fn article(word: &str) -> &'static str {
 /// The scalar tags that are right somewhere.
 pub(super) fn words(right: impl Fn(Tag) -> bool) -> Vec<(&'static str, Tag)> {
     TAGS.iter()
-        .filter_map(|(word, shape)| match shape {
-            Shape::Scalar(tag) if right(*tag) => Some((*word, *tag)),
-            _ => None,
+        .filter_map(|(word, shape)| {
+            if let Shape::Scalar(tag) = shape
+                && right(*tag)
+            {
+                Some((*word, *tag))
+            } else {
+                None
+            }
         })
         .collect()
 }

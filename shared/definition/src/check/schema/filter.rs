@@ -65,13 +65,8 @@ impl Walk<'_> {
             None => None,
         };
         let operator = match table.required(&mut self.reader, "op") {
-            Some(node) => value::as_word(&mut self.reader, node, "op", &OPERATORS).map(|takes| {
-                let name = match &node.value {
-                    RawValue::Text(text) => text.as_str(),
-                    _ => "",
-                };
-                (name, takes)
-            }),
+            Some(node) => value::as_word(&mut self.reader, node, "op", &OPERATORS)
+                .map(|takes| (node.text().unwrap_or_default(), takes)),
             None => None,
         };
         let value = table.get("value");
@@ -121,8 +116,8 @@ impl Walk<'_> {
                 self.reader.error("E204", &node.span, message);
                 None
             }
-            Takes::List(make) => match &node.value {
-                RawValue::List(items) if items.is_empty() => {
+            Takes::List(make) => match node.list() {
+                Some([]) => {
                     self.reader.error_help(
                         "E203",
                         &node.span,
@@ -131,8 +126,8 @@ impl Walk<'_> {
                     );
                     None
                 }
-                RawValue::List(items) => self.many(items, name).map(make),
-                _ => {
+                Some(items) => self.many(items, name).map(make),
+                None => {
                     let one = if name == "in" { "eq" } else { "neq" };
                     self.reader.error_help(
                         "E204",
@@ -144,15 +139,10 @@ impl Walk<'_> {
                 }
             },
             Takes::Two(make) => {
-                let items: &[Node] = match &node.value {
-                    RawValue::List(items) => items,
-                    _ => &[],
-                };
-                let [low, high] = items else {
-                    let found = match &node.value {
-                        RawValue::List(items) => items.len().to_string(),
-                        _ => node.kind().to_owned(),
-                    };
+                let Some([low, high]) = node.list() else {
+                    let found = node
+                        .list()
+                        .map_or_else(|| node.kind().to_owned(), |items| items.len().to_string());
                     self.reader.error_help(
                         "E204",
                         &node.span,
@@ -184,7 +174,11 @@ impl Walk<'_> {
         let help = match node.value {
             RawValue::List(_) => "use `in`",
             RawValue::Null => "use `is_null` or `is_not_null`",
-            _ => "text, a number, or true or false",
+            RawValue::Bool(_)
+            | RawValue::Number(_)
+            | RawValue::Text(_)
+            | RawValue::DateTime(_)
+            | RawValue::Map(_) => "text, a number, or true or false",
         };
         self.reader.error_help(
             "E204",

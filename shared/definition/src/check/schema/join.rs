@@ -266,9 +266,9 @@ impl Walk<'_> {
         };
         let references = self.columns(&mut draft.table, "references");
         let column = column?;
-        let referenced = references.as_deref().or(inner.key.as_deref());
+        let target = references.as_deref().or(inner.key.as_deref());
         let name = inner.table.name.clone();
-        self.same_length(&draft.table, "column", &column, &name, referenced);
+        self.same_length(&draft.table, "column", &column, &name, target);
         Some(Link::Column { column, references })
     }
 
@@ -281,13 +281,13 @@ impl Walk<'_> {
         };
         let references = self.columns(table, "references");
         let foreign_key = foreign_key?;
-        let referenced = references.as_deref().or(parent.key.as_deref());
+        let target = references.as_deref().or(parent.key.as_deref());
         self.same_length(
             table,
             "foreign_key",
             &foreign_key,
             &parent.table.name,
-            referenced,
+            target,
         );
         Some(Link::ForeignKey {
             foreign_key,

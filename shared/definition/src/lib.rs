@@ -22,6 +22,7 @@ mod canonical;
 mod load;
 pub mod catalog;
 pub mod compile;
+pub mod mapping;
 
 pub use canonical::{RENDERING, ReadError, definition_hash};
 pub use catalog::Catalog;

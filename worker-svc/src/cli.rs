@@ -1,1 +1,308 @@
-//! (being written)
+//! The command line.
+//! In: arguments and the environment. Out: a report on standard output, an exit code:
+//! 0 done · 1 failed while running · 2 usage or configuration · 3 a check found problems.
+//! Must hold: data goes to standard output, everything else to standard error.
+
+mod apply;
+mod check;
+mod resume;
+mod run;
+mod status;
+mod version;
+
+use clap::builder::BoolishValueParser;
+use clap::{Args, Parser, Subcommand};
+use definition::{Deployment, Diagnostics};
+use runtime::Environment;
+use runtime::cli::{
+    CommonFlags, Exit, ReportFormat, complain, given, load, print, render, show_on_stderr,
+};
+
+use crate::config::Config;
+use crate::error::{Definite, Transient};
+
+/// Keeps OpenSearch indexes equal to a Postgres database.
+#[derive(Debug, Parser)]
+#[command(name = "worker-svc", version, about)]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub common: CommonFlags,
+    /// Stands before every index, alias and registry name
+    #[arg(long, global = true, env = "FLUSSO_INDEX_PREFIX", value_name = "TEXT")]
+    pub index_prefix: Option<String>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check files, database, broker and sinks; nothing is changed
+    Check(CheckFlags),
+    /// Compare files and registry, print the plan, carry it out
+    Apply(ApplyFlags),
+    /// Feed the indexes
+    Run(RunFlags),
+    /// State of the deployment
+    Status(Narrow),
+    /// Restart paused or stopped feeds of an index
+    Resume {
+        /// The index
+        index: String,
+        /// Which sink
+        #[command(flatten)]
+        narrow: Narrow,
+    },
+    /// The document as it would be written now
+    Preview {
+        /// The index
+        index: String,
+        /// The document's id
+        id: String,
+        /// Statement and timing on standard error
+        #[arg(long, env = "FLUSSO_SQL", value_parser = BoolishValueParser::new())]
+        sql: bool,
+    },
+    /// Versions of product, librdkafka and rendering
+    Version,
+}
+
+/// Flags of `check`.
+#[derive(Debug, Clone, Args)]
+pub struct CheckFlags {
+    /// Only the files
+    #[arg(long, env = "FLUSSO_OFFLINE", value_parser = BoolishValueParser::new())]
+    pub offline: bool,
+    /// Warnings count as errors
+    #[arg(long, env = "FLUSSO_STRICT", value_parser = BoolishValueParser::new())]
+    pub strict: bool,
+}
+
+/// Flags of `apply`.
+#[derive(Debug, Clone, Args)]
+pub struct ApplyFlags {
+    /// Print the plan only
+    #[arg(long, env = "FLUSSO_DRY_RUN", value_parser = BoolishValueParser::new())]
+    pub dry_run: bool,
+    /// Until the aliases moved
+    #[arg(long, env = "FLUSSO_WAIT", value_parser = BoolishValueParser::new())]
+    pub wait: bool,
+}
+
+/// Flags of `run`.
+#[derive(Debug, Clone, Args)]
+pub struct RunFlags {
+    /// Feed only this index; may be repeated
+    #[arg(long, env = "FLUSSO_ONLY", value_name = "INDEX", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Make new generations of changed definitions
+    #[arg(long, env = "FLUSSO_AUTO_APPLY", value_parser = BoolishValueParser::new())]
+    pub auto_apply: bool,
+    /// Where health, status and metrics are served
+    #[arg(long, env = "FLUSSO_PUBLIC_ADDRESS", value_name = "HOST:PORT")]
+    pub public_address: Option<String>,
+    /// Where the private surface is served
+    #[arg(long, env = "FLUSSO_PRIVATE_ADDRESS", value_name = "HOST:PORT")]
+    pub private_address: Option<String>,
+    /// User of the private surface
+    #[arg(long, env = "FLUSSO_ADMIN_USER", value_name = "NAME")]
+    pub admin_user: Option<String>,
+    /// Password of the private surface
+    #[arg(
+        long,
+        env = "FLUSSO_ADMIN_PASSWORD",
+        value_name = "TEXT",
+        hide_env_values = true
+    )]
+    pub admin_password: Option<String>,
+}
+
+/// Narrows a command to one sink.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Narrow {
+    /// Only this sink
+    #[arg(long, env = "FLUSSO_SINK", value_name = "NAME")]
+    pub sink: Option<String>,
+}
+
+impl Narrow {
+    fn takes(&self, sink: &str) -> bool {
+        self.sink
+            .as_deref()
+            .is_none_or(|name| name.is_empty() || name == sink)
+    }
+}
+
+/// Does what the command line says.
+pub async fn execute(cli: Cli, environment: Environment) -> Exit {
+    let invocation = Invocation {
+        common: cli.common,
+        index_prefix: cli.index_prefix,
+        environment,
+    };
+    match cli.command {
+        Command::Version => version::version(invocation.common.format),
+        Command::Check(flags) => check::check(&invocation, &flags).await,
+        Command::Apply(flags) => apply::apply(&invocation, &flags).await,
+        Command::Run(flags) => run::run(&invocation, &flags).await,
+        Command::Status(narrow) => status::status(&invocation, &narrow).await,
+        Command::Resume { index, narrow } => resume::resume(&invocation, &index, &narrow).await,
+        Command::Preview { index, id, sql } => {
+            crate::preview::command(&invocation, &index, &id, sql).await
+        }
+    }
+}
+
+/// What every command was called with.
+#[derive(Debug)]
+pub struct Invocation {
+    /// The flags of every command.
+    pub common: CommonFlags,
+    /// `--index-prefix`.
+    pub index_prefix: Option<String>,
+    /// The variables of the process.
+    pub environment: Environment,
+}
+
+impl Invocation {
+    fn overrides(&self) -> definition::Overrides {
+        definition::Overrides {
+            index_prefix: given(self.index_prefix.as_deref()),
+            ..self.common.overrides()
+        }
+    }
+
+    /// The checked files; warnings are on standard error already.
+    ///
+    /// # Errors
+    /// The files have errors; they are on standard error.
+    pub fn config(&self) -> Result<Config, Exit> {
+        self.config_with(&self.overrides())
+    }
+
+    fn config_with(&self, overrides: &definition::Overrides) -> Result<Config, Exit> {
+        match self.load(overrides) {
+            Ok((deployment, warnings)) => {
+                show_on_stderr(&warnings, &self.environment);
+                Ok(Config::new(deployment, self.environment.clone()))
+            }
+            Err(findings) => {
+                show_on_stderr(&findings, &self.environment);
+                Err(Exit::Usage)
+            }
+        }
+    }
+
+    fn load(
+        &self,
+        overrides: &definition::Overrides,
+    ) -> Result<(Deployment, Diagnostics), Diagnostics> {
+        load(&self.common.config, &self.environment, overrides)
+    }
+
+    /// Whether reports are JSON.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.common.format == ReportFormat::Json
+    }
+}
+
+/// Tells a person that a command failed.
+pub(crate) fn failed(error: &Transient) -> Exit {
+    complain(error);
+    Exit::Failed
+}
+
+/// Tells a person what has to be mended first.
+pub(crate) fn refused(error: &Definite) -> Exit {
+    complain(error);
+    runtime::cli::complain(&Advice(error.rule().advice));
+    match error.rule().action {
+        crate::error::Action::Refuse => Exit::Usage,
+        crate::error::Action::StopFeed | crate::error::Action::StopAll => Exit::Failed,
+    }
+}
+
+/// The way to mend an error, as a line of its own.
+#[derive(Debug)]
+struct Advice(&'static str);
+
+impl std::fmt::Display for Advice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "help: {}", self.0)
+    }
+}
+
+impl std::error::Error for Advice {}
+
+/// Findings as the report of `check`, on standard output.
+fn report(findings: &Diagnostics, invocation: &Invocation) {
+    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+    print(&render(findings, is_terminal, &invocation.environment));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_stand_before_or_behind_the_command() {
+        let behind = Cli::parse_from([
+            "worker-svc",
+            "check",
+            "-c",
+            "a.toml",
+            "--strict",
+            "--index-prefix",
+            "dev_",
+        ]);
+        assert_eq!(behind.common.config.to_str(), Some("a.toml"));
+        assert_eq!(behind.index_prefix.as_deref(), Some("dev_"));
+        assert!(matches!(
+            behind.command,
+            Command::Check(CheckFlags {
+                strict: true,
+                offline: false
+            })
+        ));
+        let before = Cli::parse_from([
+            "worker-svc",
+            "--config",
+            "b.toml",
+            "run",
+            "--only",
+            "a",
+            "--only",
+            "b",
+        ]);
+        let Command::Run(flags) = before.command else {
+            panic!()
+        };
+        assert_eq!(flags.only, ["a", "b"]);
+    }
+
+    #[test]
+    fn an_empty_sink_narrows_nothing() {
+        assert!(Narrow::default().takes("main"));
+        assert!(
+            Narrow {
+                sink: Some(String::new())
+            }
+            .takes("main")
+        );
+        assert!(
+            !Narrow {
+                sink: Some("other".into())
+            }
+            .takes("main")
+        );
+    }
+}

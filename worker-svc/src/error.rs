@@ -58,6 +58,14 @@ pub enum Definite {
         /// The partition.
         partition: Partition,
     },
+    /// Capture did not serve the feed's needs all the way from where the feed stands.
+    #[error("capture serves the feed since {since}, but the feed stands at {stands}")]
+    NotServed {
+        /// The lowest position the group has reached.
+        stands: model::Lsn,
+        /// Since when the needs are served without interruption.
+        since: model::Lsn,
+    },
     /// A used table was truncated: no row says which documents are gone.
     #[error("{table} was truncated")]
     Truncated {
@@ -238,6 +246,7 @@ impl Definite {
             Self::NewEpoch { .. } => stop("new_epoch", "make a new generation"),
             Self::OffsetsGone { .. } => stop("offsets_gone", "make a new generation"),
             Self::PositionLost { .. } => stop("position_lost", "make a new generation"),
+            Self::NotServed { .. } => stop("not_served", "make a new generation"),
             Self::Truncated { .. } => stop("truncated", "make a new generation"),
             Self::RepairNeeded { .. } => stop("repair_needed", "make a new generation"),
             Self::FingerprintChanged { .. } => stop("fingerprint_changed", "make a new generation"),

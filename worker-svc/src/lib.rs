@@ -16,6 +16,7 @@ pub mod config;
 pub mod error;
 pub mod metrics;
 pub mod http;
+pub mod compiled;
 pub mod registry;
 pub mod generation;
 pub mod coordinate;
@@ -35,8 +36,10 @@ pub mod offsets;
 pub mod feed;
 pub mod freshness;
 pub mod preview;
+pub mod service;
 
 #[cfg(test)]
 mod loopback;
 
 pub use error::{Definite, Transient};
+pub use service::run;

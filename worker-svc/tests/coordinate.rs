@@ -1,6 +1,16 @@
 //! A generation driven from *planned* to *active* on real servers, with capture and the
 //! workers played by the test. Needs the stack of `deploy/up`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    clippy::too_many_lines,
+    reason = "a helper of a test may end the test"
+)]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,7 +80,7 @@ impl Stage {
             name,
             partitions,
             replication: None,
-            settings: Default::default(),
+            settings: std::collections::BTreeMap::default(),
         };
         let created = kafka
             .topics()

@@ -1,6 +1,16 @@
 //! What OpenSearch really answers, and what this service makes of it.
 //! Needs `STACK_OPENSEARCH_URL` (`deploy/up`). Every test has an index prefix of its own.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    clippy::too_many_lines,
+    reason = "a helper of a test may end the test"
+)]
+
 use std::time::Duration;
 
 use model::{DocumentVersion, Generation, Incarnation, Ordinal, ServerRun};
@@ -10,7 +20,7 @@ use worker_svc::outcome::{self, Answer, Applied, Outcome, StaleVerdict, Verdict}
 use worker_svc::registry::{Changed, Incarnations, IndexRecord, Registry};
 use worker_svc::sink::{AliasChange, Made, Options, Sink, Written};
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A client, and a prefix nobody else has.
 fn sink() -> (Sink, String) {
@@ -186,7 +196,7 @@ async fn only_the_bad_document_of_a_request_is_refused() {
 }
 
 #[tokio::test]
-async fn an_index_that_is_gone_closed_or_blocked_blocks_the_feed() {
+async fn a_blocked_index_blocks_the_feed() {
     within(async {
         let (sink, prefix) = sink();
         let index = format!("{prefix}users-g1");

@@ -1,0 +1,151 @@
+//! Group E: the sinks, and what `apply` would do.
+
+use definition::Diagnostic;
+use definition::deployment::{IndexOptions, TextAnalysis};
+
+use super::Found;
+use crate::cli::apply::survey_text;
+use crate::config::Config;
+use crate::error::chain;
+use crate::registry::Registry;
+use crate::service::{options_of, survey};
+use crate::sink::{Failure, Sink};
+
+/// The lowest version this product is tested with.
+const LOWEST: u32 = 2;
+
+pub(super) async fn check(config: &Config, found: &mut Found) {
+    let sinks = match config.sinks() {
+        Ok(sinks) => sinks,
+        Err(error) => {
+            return found
+                .findings
+                .push(Diagnostic::error("E602", error.to_string()));
+        }
+    };
+    let mut registries = Vec::new();
+    for (name, _, client) in sinks {
+        match one(config, &name, &client, found).await {
+            Ok(()) => registries.push(Registry::new(
+                client,
+                name,
+                config.deployment.prefix.clone(),
+            )),
+            Err(failure) => found.unreachable(
+                Diagnostic::error(
+                    "E602",
+                    format!("sink {name} cannot be used: {}", chain(&failure)),
+                )
+                .help("check url, credentials and certificates of the sink"),
+            ),
+        }
+    }
+    match survey(config, &registries).await {
+        Ok(Ok(survey)) if !survey.planned.is_empty() => {
+            found
+                .information
+                .push(format!("apply would:\n{}", survey_text(&survey)));
+        }
+        Ok(Ok(_)) => {}
+        Ok(Err(definite)) => {
+            found
+                .findings
+                .push(Diagnostic::error("E603", definite.to_string()).help(definite.rule().advice));
+        }
+        Err(transient) => found.unreachable(Diagnostic::error("E602", chain(&transient))),
+    }
+}
+
+async fn one(config: &Config, name: &str, client: &Sink, found: &mut Found) -> Result<(), Failure> {
+    let info = client.info().await?;
+    let major: Option<u32> = info
+        .version
+        .split('.')
+        .next()
+        .and_then(|number| number.parse().ok());
+    if info.distribution != "opensearch" || major.is_none_or(|major| major < LOWEST) {
+        let what = if info.distribution.is_empty() {
+            "another product"
+        } else {
+            &info.distribution
+        };
+        let message = format!(
+            "sink {name}: {what} {} answers; OpenSearch {LOWEST} or later is needed",
+            info.version
+        );
+        found.findings.push(Diagnostic::error("E604", message));
+        return Ok(());
+    }
+    let Some(sink) = config.deployment.sink(name) else {
+        return Ok(());
+    };
+    let mut wants_icu = false;
+    for index in config
+        .indexes()
+        .filter(|index| index.sinks.iter().any(|sink| sink == name))
+    {
+        let options = options_of(sink, index);
+        wants_icu = wants_icu || options.text_analysis == TextAnalysis::Icu;
+        pipeline(client, name, &index.name, &options, found).await?;
+        aliases(config, client, name, &index.name, found).await?;
+    }
+    if wants_icu {
+        icu(client, name, found).await?;
+    }
+    Ok(())
+}
+
+async fn pipeline(
+    client: &Sink,
+    sink: &str,
+    index: &str,
+    options: &IndexOptions,
+    found: &mut Found,
+) -> Result<(), Failure> {
+    let Some(pipeline) = &options.pipeline else {
+        return Ok(());
+    };
+    if !client.has_pipeline(pipeline).await? {
+        let message = format!(
+            "sink {sink}: index {index} wants the ingest pipeline {pipeline}, which is not there"
+        );
+        found.findings.push(
+            Diagnostic::error("E605", message).help("create the pipeline, or remove `pipeline`"),
+        );
+    }
+    Ok(())
+}
+
+async fn aliases(
+    config: &Config,
+    client: &Sink,
+    sink: &str,
+    index: &str,
+    found: &mut Found,
+) -> Result<(), Failure> {
+    for alias in crate::service::aliases(&config.deployment, index) {
+        if client.index(&alias).await?.is_some() {
+            let message =
+                format!("alias {alias} cannot be made: an index of sink {sink} has that name");
+            found.findings.push(
+                Diagnostic::error("E601", message).help("rename or remove it, or change prefix"),
+            );
+        }
+    }
+    Ok(())
+}
+
+async fn icu(client: &Sink, sink: &str, found: &mut Found) -> Result<(), Failure> {
+    for (node, plugins) in client.plugins().await? {
+        if !plugins.iter().any(|plugin| plugin == "analysis-icu") {
+            let message = format!(
+                "sink {sink}: node {node} lacks the plugin analysis-icu, which text_analysis = \"icu\" needs"
+            );
+            found.findings.push(
+                Diagnostic::error("E606", message)
+                    .help("install it on every node, or use text_analysis = \"builtin\""),
+            );
+        }
+    }
+    Ok(())
+}

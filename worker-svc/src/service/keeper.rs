@@ -1,0 +1,513 @@
+//! Keeps one generation as its record says: fed or not, and driven on.
+//! In: the record, again and again. Out: a running feed, steps of the coordinator, a line
+//! of `/status`; a stop in the registry when something definite came up.
+//! Must hold: R2 (nothing is fed that does not fit the record), and that a feed which
+//! stops takes no other with it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, Instant};
+
+use definition::deployment::OnError;
+use model::{Framing, Partition};
+use runtime::http::Loop;
+use runtime::postgres::Pool;
+use runtime::retry::Backoff;
+use runtime::shutdown::Shutdown;
+use runtime::task::{Task, spawn};
+use tokio::sync::watch;
+
+use crate::assignment::{Lane, Part};
+use crate::batch::Scope;
+use crate::build::{self, Announcer, Builder};
+use crate::bulk::Bounds;
+use crate::compiled;
+use crate::consume::{Consuming, Interest};
+use crate::coordinate::positions::{Places, lowest};
+use crate::coordinate::{Context, Coordinator, now_us};
+use crate::dead_letter::DeadLetters;
+use crate::error::{Definite, Transient, chain};
+use crate::fanout::Fanout;
+use crate::feed::{
+    self, ChunkSlots, Feed, FeedEnd, KafkaBroker, Limits, Refusals, Report, Worker, Writer,
+};
+use crate::generation::{Step, may_resume};
+use crate::http::{Board, FeedLine};
+use crate::metrics::Metrics;
+use crate::registry::{GenerationRecord, State, Stop};
+
+/// Between two looks while nothing happens.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How often the source fingerprint of a running feed is compared: DDL emits no changes.
+const FINGERPRINT: Duration = Duration::from_secs(30);
+
+/// What every keeper of a sink works with.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    pub(super) context: Context,
+    pub(super) pool: Pool,
+    pub(super) board: Board,
+    pub(super) metrics: Metrics,
+    pub(super) chunks: ChunkSlots,
+    pub(super) limits: Limits,
+    pub(super) build_limits: build::Limits,
+    pub(super) bounds: Bounds,
+    pub(super) most_requests: usize,
+    pub(super) on_error: OnError,
+    pub(super) allow_stale_parents: bool,
+    /// Full names, the main one first.
+    pub(super) aliases: Vec<String>,
+}
+
+pub(super) struct Keeper {
+    kept: Kept,
+    record: watch::Receiver<GenerationRecord>,
+    coordinator: Coordinator,
+    running: Option<Running>,
+    backoff: Backoff,
+    retry_at: Instant,
+    /// What hinders, while no feed runs that says so itself.
+    hindrance: Option<String>,
+    checked_at: Instant,
+    turning: Loop,
+}
+
+struct Running {
+    task: Task<FeedEnd>,
+    shutdown: Shutdown,
+    report: watch::Receiver<Report>,
+    seeding: watch::Sender<bool>,
+    resumes: u64,
+}
+
+type Done<T> = Result<Result<T, Definite>, Transient>;
+
+impl Keeper {
+    pub(super) fn new(
+        kept: Kept,
+        record: watch::Receiver<GenerationRecord>,
+        turning: Loop,
+    ) -> Self {
+        let (index, number) = {
+            let record = record.borrow();
+            (record.index.clone(), record.number)
+        };
+        let coordinator =
+            Coordinator::new(kept.context.clone(), index, number, kept.aliases.clone());
+        let now = Instant::now();
+        Keeper {
+            kept,
+            record,
+            coordinator,
+            running: None,
+            backoff: Backoff::default(),
+            retry_at: now,
+            hindrance: None,
+            checked_at: now,
+            turning,
+        }
+    }
+
+    /// Runs until stop is asked for.
+    ///
+    /// 1 stop          the feed drains
+    /// 2 the feed ends its reason is noted
+    /// 3 a new record, or time
+    pub(super) async fn run(mut self, shutdown: Shutdown) {
+        loop {
+            self.turning.turn();
+            self.turn().await;
+            tokio::select! { biased;
+                () = shutdown.requested() => break,
+                end = ended(&mut self.running) => self.feed_ended(end).await,
+                _changed = self.record.changed() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+        self.stop_feed().await;
+        let feed = self.record.borrow().feed();
+        self.kept.board.forget(&feed);
+    }
+
+    async fn turn(&mut self) {
+        let record = self.record.borrow_and_update().clone();
+        let result = self.keep(&record).await;
+        match result {
+            Ok(Ok(())) => {
+                self.hindrance = None;
+                self.backoff.reset();
+            }
+            Ok(Err(definite)) => self.halt(&record, &definite).await,
+            Err(transient) => self.hindered(&transient),
+        }
+        self.show(&record);
+    }
+
+    fn hindered(&mut self, error: &Transient) {
+        let reason = chain(error);
+        let feed = self.record.borrow().feed();
+        if self.hindrance.as_ref() != Some(&reason) {
+            tracing::warn!(%feed, reason, "the generation waits");
+        }
+        self.hindrance = Some(reason);
+        self.retry_at = Instant::now() + self.backoff.next_delay(None);
+    }
+
+    async fn keep(&mut self, record: &GenerationRecord) -> Done<()> {
+        let is_halted = record.control.paused || record.control.stop.is_some();
+        let has_positions = record.birth.as_ref().is_some_and(|birth| birth.committed);
+        let is_wanted = record.state.is_fed() && has_positions && !is_halted;
+        if !is_wanted {
+            self.stop_feed().await;
+        }
+        if Instant::now() < self.retry_at {
+            return Ok(Ok(()));
+        }
+        if is_wanted && self.running.is_none() {
+            match self.start_feed(record).await? {
+                Ok(running) => self.running = Some(running),
+                Err(definite) => return Ok(Err(definite)),
+            }
+        }
+        if let Some(running) = &self.running {
+            running.seeding.send_if_modified(|seeding| {
+                let now = record.state == State::Building && record.seeded_at_us.is_none();
+                std::mem::replace(seeding, now) != now
+            });
+        }
+        if self.drives(record) {
+            return self.drive(record).await;
+        }
+        Ok(Ok(()))
+    }
+
+    /// The owner of partition 0 of `changes`; anybody while nobody consumes.
+    fn drives(&self, record: &GenerationRecord) -> bool {
+        let first = Part::new(Lane::Changes, Partition::new(0));
+        match &self.running {
+            Some(running) => running.report.borrow().held.contains(&first),
+            None => record.state == State::Planned,
+        }
+    }
+
+    async fn drive(&mut self, record: &GenerationRecord) -> Done<()> {
+        if record.state.is_fed() && self.checked_at.elapsed() > FINGERPRINT {
+            self.checked_at = Instant::now();
+            if let Err(definite) = self.compile(record).await? {
+                return Ok(Err(definite));
+            }
+        }
+        match self.coordinator.step().await? {
+            Ok(step) => self.stepped(&step),
+            Err(definite) => return Ok(Err(definite)),
+        }
+        Ok(Ok(()))
+    }
+
+    fn stepped(&mut self, step: &Step) {
+        match step {
+            Step::AwaitCapture(what) => {
+                let what = if what.is_empty() {
+                    String::from("its answer")
+                } else {
+                    what.join("; ")
+                };
+                self.hindrance = Some(format!("waiting for capture-svc: {what}"));
+            }
+            Step::IndexMissing => self.hindrance = Some(String::from("the index is missing")),
+            Step::Watch { .. } | Step::Halted | Step::Rest => {}
+            Step::MakeIndex
+            | Step::IndexTaken
+            | Step::Announce
+            | Step::TakePositions(_)
+            | Step::CommitPositions
+            | Step::BeginBuilding
+            | Step::TakeVisibleFrom
+            | Step::MakePlan
+            | Step::WritePlan
+            | Step::Finish
+            | Step::EndScan => {
+                let feed = self.record.borrow().feed();
+                tracing::info!(%feed, ?step, "the generation went on");
+            }
+        }
+    }
+
+    async fn compile(&self, record: &GenerationRecord) -> Done<compiled::Compiled> {
+        let definition = match compiled::of_record(
+            &GenerationRecord::id_of(&record.index, record.number),
+            &record.definition,
+        ) {
+            Ok(definition) => definition,
+            Err(definite) => return Ok(Err(definite)),
+        };
+        let session = self
+            .kept
+            .pool
+            .get()
+            .await
+            .map_err(|error| Transient::Postgres {
+                doing: "connecting",
+                source: Box::new(error),
+            })?;
+        let compiled = match compiled::read(&session, &definition).await? {
+            Ok(compiled) => compiled,
+            Err(definite) => return Ok(Err(definite)),
+        };
+        let is = &compiled.index.source_fingerprint;
+        if *is != record.source_fingerprint {
+            return Ok(Err(Definite::FingerprintChanged {
+                was: record.source_fingerprint.clone(),
+                is: is.clone(),
+            }));
+        }
+        Ok(Ok(compiled))
+    }
+
+    async fn start_feed(&mut self, record: &GenerationRecord) -> Done<Running> {
+        let compiled = match self.compile(record).await? {
+            Ok(compiled) => compiled,
+            Err(definite) => return Ok(Err(definite)),
+        };
+        if let Err(definite) = self.may_resume(record).await? {
+            return Ok(Err(definite));
+        }
+        let Some(birth) = &record.birth else {
+            return Err(Transient::Waiting(String::from("the first positions")));
+        };
+        let context = &self.kept.context;
+        let scope = Scope {
+            tables: compiled.index.tables.clone(),
+            epoch: birth.epoch,
+            allow_stale_parents: self.kept.allow_stale_parents,
+        };
+        let interest = Interest {
+            group: record.group.clone(),
+            tables: scope.key_texts(),
+        };
+        let consuming = Consuming::start(&context.kafka, &context.topics, interest)?;
+        let broker: Arc<dyn feed::Broker> =
+            Arc::new(KafkaBroker::new(&context.kafka, &record.group)?);
+        let shutdown = Shutdown::new();
+        let (report_to, report) = watch::channel(Report::default());
+        let (seeding, is_seeding) = watch::channel(record.state == State::Building);
+        let worker = self.worker(
+            record,
+            &compiled,
+            &consuming,
+            Arc::clone(&broker),
+            &shutdown,
+        );
+        let parts = feed::Parts {
+            id: record.feed(),
+            topics: context.topics.clone(),
+            scope,
+            worker: Arc::new(worker),
+            broker,
+            schemas: Arc::clone(context.control.schemas()),
+            limits: self.kept.limits,
+            chunks: self.kept.chunks.clone(),
+            seeding: is_seeding,
+            report: report_to,
+            metrics: self.kept.metrics.feed(&record.feed()),
+            shutdown: shutdown.clone(),
+        };
+        let name = format!("feed {}", record.feed());
+        let task = spawn(name, Feed::new(parts, consuming).run());
+        tracing::info!(feed = %record.feed(), group = record.group, "the feed starts");
+        Ok(Ok(Running {
+            task,
+            shutdown,
+            report,
+            seeding,
+            resumes: record.control.resumes,
+        }))
+    }
+
+    fn worker(
+        &self,
+        record: &GenerationRecord,
+        compiled: &compiled::Compiled,
+        consuming: &Consuming,
+        broker: Arc<dyn feed::Broker>,
+        shutdown: &Shutdown,
+    ) -> Worker {
+        let context = &self.kept.context;
+        let metrics = self.kept.metrics.feed(&record.feed());
+        let schemas = context.control.schemas();
+        Worker {
+            builder: Builder::new(build::Parts {
+                pool: self.kept.pool.clone(),
+                paths: compiled.paths(),
+                statements: compiled.statements(),
+                limits: self.kept.build_limits,
+                incarnations: Arc::clone(&context.incarnations),
+                announce: Arc::new(Announcer {
+                    control: context.control.clone(),
+                    sink: context.registry.sink_name().to_owned(),
+                    index_prefix: context.registry.index_prefix().to_owned(),
+                }),
+                control: context.control.watch(),
+            }),
+            writer: Writer::new(
+                context.registry.sink().clone(),
+                record.index_name.clone(),
+                record.pipeline.clone(),
+                self.kept.bounds,
+                self.kept.most_requests,
+                metrics.clone(),
+            ),
+            fanout: Fanout {
+                broker: Arc::clone(&broker),
+                topics: context.topics.clone(),
+                schemas: Arc::clone(schemas),
+                framing: Framing::SingleObject,
+                feed: record.feed(),
+                group: record.group.clone(),
+            },
+            letters: DeadLetters {
+                broker,
+                topics: context.topics.clone(),
+                schemas: Arc::clone(schemas),
+                framing: Framing::SingleObject,
+                feed: record.feed(),
+                group: record.group.clone(),
+            },
+            on_error: self.kept.on_error,
+            refusals: Refusals::new(),
+            fence: consuming.fence().clone(),
+            metrics,
+            shutdown: shutdown.clone(),
+            block_bytes: AtomicUsize::new(0),
+        }
+    }
+
+    /// Capture must have served the feed from where it stands on (R2).
+    async fn may_resume(&self, record: &GenerationRecord) -> Done<()> {
+        let context = &self.kept.context;
+        let Some(served) = context.control.view().served_since(&record.group) else {
+            return Err(Transient::Waiting(String::from(
+                "capture-svc to serve the feed",
+            )));
+        };
+        let places = Places::new(&context.kafka, &record.group)?;
+        let committed = places.committed(&context.topics.changes()).await?;
+        // Lost or expired positions are the consumer's to notice.
+        let Some(stands) = lowest(&committed) else {
+            return Ok(Ok(()));
+        };
+        if may_resume(stands, served) {
+            return Ok(Ok(()));
+        }
+        Ok(Err(Definite::NotServed {
+            stands: stands.1,
+            since: served.1,
+        }))
+    }
+
+    async fn stop_feed(&mut self) {
+        let Some(mut running) = self.running.take() else {
+            return;
+        };
+        running.shutdown.trigger();
+        match running.task.join().await {
+            Ok(FeedEnd::Stopped(definite)) => self.note(&definite, running.resumes).await,
+            Ok(FeedEnd::Drained | FeedEnd::Broken(_)) => {}
+            Err(error) => tracing::error!(error = %chain(&error), "a feed ended by a bug"),
+        }
+    }
+
+    async fn feed_ended(&mut self, end: Result<FeedEnd, runtime::task::TaskError>) {
+        let Some(running) = self.running.take() else {
+            return;
+        };
+        match end {
+            Ok(FeedEnd::Drained) => {}
+            Ok(FeedEnd::Stopped(definite)) => self.note(&definite, running.resumes).await,
+            Ok(FeedEnd::Broken(transient)) => self.hindered(&transient),
+            Err(error) => self.hindered(&error.into()),
+        }
+    }
+
+    async fn halt(&mut self, record: &GenerationRecord, definite: &Definite) {
+        self.note(definite, record.control.resumes).await;
+        self.stop_feed().await;
+    }
+
+    /// The reason goes to the registry, where everybody sees it; tried again until it
+    /// is there, by the condition coming up again.
+    async fn note(&mut self, definite: &Definite, resumes: u64) {
+        let (index, number, feed) = {
+            let record = self.record.borrow();
+            (record.index.clone(), record.number, record.feed())
+        };
+        let rule = definite.rule();
+        tracing::error!(%feed, code = rule.code, reason = %definite, advice = rule.advice, "the feed stops");
+        self.hindrance = Some(definite.to_string());
+        let stop = Stop::new(definite, now_us());
+        match self
+            .kept
+            .context
+            .registry
+            .stop(&index, number, resumes, &stop)
+            .await
+        {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!(%feed, %error, "the reason cannot be noted"),
+            Err(error) => self.hindered(&error),
+        }
+    }
+
+    fn show(&self, record: &GenerationRecord) {
+        let metrics = self.kept.metrics.feed(&record.feed());
+        metrics.seeded(record.seeded_percent);
+        let mut line = FeedLine {
+            seeded_percent: record.seeded_percent,
+            dead_letters: metrics.dead_letters_so_far(),
+            ..FeedLine::default()
+        };
+        (line.state, line.reason) = self.state(record);
+        if let Some(running) = &self.running {
+            let report = running.report.borrow();
+            line.lag_records = report.lag.records;
+            line.lag_bytes = report.lag.bytes;
+            line.delay_seconds = report.lag.delay.map(|delay| delay.as_secs_f64());
+            line.watermark_lsn = report.lag.watermark.map(|lsn| lsn.to_string());
+        }
+        self.kept.board.feed(&record.feed(), line);
+    }
+
+    fn state(&self, record: &GenerationRecord) -> (&'static str, Option<String>) {
+        if let Some(stop) = &record.control.stop {
+            return ("stopped", Some(stop.reason.clone()));
+        }
+        if record.control.paused {
+            return ("paused", None);
+        }
+        if let Some(reason) = &self.hindrance {
+            return ("waiting", Some(reason.clone()));
+        }
+        match &self.running {
+            None => (
+                "waiting",
+                Some(format!("the generation is {}", record.state.word())),
+            ),
+            Some(running) => {
+                let report = running.report.borrow();
+                (
+                    report.state.map_or("catching_up", feed::FeedState::word),
+                    report.reason.clone(),
+                )
+            }
+        }
+    }
+}
+
+/// Ends when the running feed does; never without one. Cancel-safe.
+async fn ended(running: &mut Option<Running>) -> Result<FeedEnd, runtime::task::TaskError> {
+    match running {
+        Some(running) => running.task.join().await,
+        None => std::future::pending().await,
+    }
+}

@@ -199,6 +199,25 @@ impl ControlState {
             .collect()
     }
 
+    /// What was promised in this epoch: the needs of the feeds that were answered, and the tables
+    /// nothing of which is suppressed for them.
+    #[must_use]
+    pub fn served_needs(&self, epoch: Epoch) -> (Needs, BTreeSet<TableName>) {
+        let promised = |group: &str| {
+            self.served
+                .get(group)
+                .is_some_and(|served| served.epoch == epoch && served.since.is_some())
+        };
+        let feeds = self.living().filter(|(group, _)| promised(group));
+        feeds.fold(
+            (Needs::new(), BTreeSet::new()),
+            |(needs, mut scanning), (_, feed)| {
+                scanning.extend(feed.scanning.iter().cloned());
+                (needs.union(feed.needs.clone()), scanning)
+            },
+        )
+    }
+
     /// The feeds whose last announcement has no answer in this epoch, or a negative one.
     pub fn unanswered(&self, epoch: Epoch) -> impl Iterator<Item = (&str, &Feed)> {
         self.living().filter(move |(group, feed)| {

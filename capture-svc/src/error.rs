@@ -8,7 +8,7 @@
 //! Unknown errors of a server count as transient: capture keeps its place and tries again, and
 //! `/status` shows the error.
 
-use model::Violation;
+use model::{Lsn, Violation};
 
 /// Trying again cannot help. Ends the process with its text.
 #[derive(Debug, thiserror::Error)]
@@ -17,10 +17,12 @@ pub enum Definite {
     #[error(transparent)]
     Violation(#[from] Violation),
     /// The report of preflight has errors.
-    #[error("preflight found {errors} errors, see above")]
+    #[error("the source or the topics cannot be used ({errors} to mend first):\n{report}")]
     Preflight {
-        /// How many.
+        /// How many errors.
         errors: usize,
+        /// All findings, for a person.
+        report: String,
     },
     /// The slot cannot be used, and the configuration says to wait for a person.
     #[error("slot {slot}: {reason}. {help}")]
@@ -73,9 +75,16 @@ pub enum Transient {
         /// Who holds it: application name and process id.
         holder: String,
     },
-    /// The stream is about to be read in a new epoch.
-    #[error("a new epoch begins: {0}")]
-    NewEpoch(String),
+    /// The stream shows another history than was published: a new epoch begins.
+    #[error(
+        "the log has forked: the transaction published at {expected} was not shown again before {found}"
+    )]
+    Forked {
+        /// The commit LSN of the transaction that should have come.
+        expected: Lsn,
+        /// What came instead.
+        found: Lsn,
+    },
 }
 
 /// Either of them.

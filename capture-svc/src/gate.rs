@@ -8,7 +8,11 @@
 //! positions were taken. A group that was announced and has committed nothing for a partition has
 //! said nothing, and then nothing is confirmed.
 
+mod watch;
+
 use std::collections::BTreeMap;
+
+pub use watch::{Observed, Scope, watch};
 
 use model::{Epoch, Lsn, Offset, OffsetMetadata, Partition};
 

@@ -102,6 +102,12 @@ impl Schedule {
         }
     }
 
+    /// How often to ask: often enough that the interval is kept well.
+    #[must_use]
+    pub fn granularity(&self) -> Duration {
+        self.interval / 4
+    }
+
     /// Whether one is due at `now`: after the interval when the position has moved, else less often.
     #[must_use]
     pub fn is_due(&self, now: Instant, position: Position) -> bool {

@@ -11,7 +11,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::{Offset, Partition, Position};
+use model::{HEARTBEAT_KEY, Offset, Partition, Position};
+use prometheus_client::metrics::counter::Counter;
 use runtime::kafka::{Delivered, Deliveries, Error, Kafka, Producer, SendError, Token};
 use tokio::sync::Notify;
 
@@ -23,6 +24,7 @@ struct Accepted {
     partition: Partition,
     position: Position,
     bytes: usize,
+    is_change: bool,
 }
 
 /// How much may be accepted and not yet acknowledged.
@@ -38,6 +40,7 @@ pub struct Buffer {
 #[derive(Debug)]
 pub struct Ledger {
     buffer: Buffer,
+    published: Counter,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -46,7 +49,6 @@ pub struct Ledger {
 struct State {
     open: Open,
     bytes: usize,
-    acknowledged: u64,
     tails: BTreeMap<Partition, Position>,
     offsets: BTreeMap<Partition, Offset>,
     broken: Option<String>,
@@ -94,20 +96,24 @@ pub struct InFlight {
     pub records: usize,
     /// Their bytes.
     pub bytes: usize,
-    /// Records acknowledged since the publisher was made.
-    pub acknowledged: u64,
 }
 
 impl Ledger {
-    /// Starts from the tails that the partitions have.
+    /// Starts from the tails that the partitions have. `published` counts acknowledged changes,
+    /// heartbeats not among them.
     #[must_use]
-    pub fn new(buffer: Buffer, tails: BTreeMap<Partition, Position>) -> Arc<Self> {
+    pub fn new(
+        buffer: Buffer,
+        tails: BTreeMap<Partition, Position>,
+        published: Counter,
+    ) -> Arc<Self> {
         let state = Mutex::new(State {
             tails,
             ..State::default()
         });
         Arc::new(Self {
             buffer,
+            published,
             state,
             changed: Notify::new(),
         })
@@ -127,7 +133,6 @@ impl Ledger {
         InFlight {
             records: state.open.count,
             bytes: state.bytes,
-            acknowledged: state.acknowledged,
         }
     }
 
@@ -209,7 +214,9 @@ impl Ledger {
         let Some(accepted) = state.close(token) else {
             return;
         };
-        state.acknowledged += 1;
+        if accepted.is_change {
+            self.published.inc();
+        }
         let last = state.offsets.insert(accepted.partition, offset);
         if state.broken.is_none()
             && let Some(last) = last.filter(|last| offset <= *last)
@@ -305,12 +312,14 @@ impl Publisher {
         key: &[u8],
         value: &[u8],
     ) -> Result<(), Transient> {
+        let is_change = key != HEARTBEAT_KEY;
         let bytes = key.len() + value.len();
         // Registered first: the report may come before `send` returns.
         let token = self.ledger.accept(Accepted {
             partition,
             position,
             bytes,
+            is_change,
         });
         self.producer
             .send(&self.topic, partition, Some(key), Some(value), None, token)
@@ -350,12 +359,13 @@ mod tests {
             partition: Partition::new(partition),
             position: at(lsn),
             bytes,
+            is_change: true,
         }
     }
 
     #[test]
     fn accepted_is_not_durable() {
-        let ledger = Ledger::new(BUFFER, BTreeMap::new());
+        let ledger = Ledger::new(BUFFER, BTreeMap::new(), Counter::default());
         let token = ledger.accept(accepted(0, 5, 10));
         assert_eq!(ledger.lowest_tail(1), None);
         ledger.acknowledged(token, Offset::new(0));
@@ -369,7 +379,7 @@ mod tests {
 
     #[test]
     fn no_room_at_either_bound() {
-        let ledger = Ledger::new(BUFFER, BTreeMap::new());
+        let ledger = Ledger::new(BUFFER, BTreeMap::new(), Counter::default());
         let token = ledger.accept(accepted(0, 1, 100));
         assert!(!ledger.has_room());
         ledger.withdraw(token);
@@ -382,7 +392,11 @@ mod tests {
     #[tokio::test]
     async fn c4_after_a_failed_report_no_tail_moves() {
         // GIVEN two records under way in one partition.
-        let ledger = Ledger::new(BUFFER, BTreeMap::from([(Partition::new(0), at(1))]));
+        let ledger = Ledger::new(
+            BUFFER,
+            BTreeMap::from([(Partition::new(0), at(1))]),
+            Counter::default(),
+        );
         let first = ledger.accept(accepted(0, 2, 10));
         let second = ledger.accept(accepted(0, 3, 10));
         // WHEN the first fails and the second is acknowledged.
@@ -396,7 +410,7 @@ mod tests {
 
     #[tokio::test]
     async fn r2_offsets_that_fall_mean_that_the_topic_is_another_one() {
-        let ledger = Ledger::new(BUFFER, BTreeMap::new());
+        let ledger = Ledger::new(BUFFER, BTreeMap::new(), Counter::default());
         let first = ledger.accept(accepted(0, 1, 10));
         let second = ledger.accept(accepted(0, 2, 10));
         ledger.acknowledged(first, Offset::new(500));

@@ -84,6 +84,12 @@ impl Tails {
         tail.is_some_and(|tail| position <= tail)
     }
 
+    /// Whether `partition` is further than `position`: a heartbeat there would pull its tail back.
+    #[must_use]
+    pub fn is_beyond(&self, partition: Partition, position: Position) -> bool {
+        self.of(partition).is_some_and(|tail| tail > position)
+    }
+
     /// The lowest tail, or nothing when no partition has one.
     #[must_use]
     pub fn lowest(&self) -> Option<Position> {
@@ -94,6 +100,18 @@ impl Tails {
     #[must_use]
     pub fn highest(&self) -> Option<Position> {
         self.of.values().max().copied()
+    }
+
+    /// How many partitions have a tail.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        u32::try_from(self.of.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The tails of all partitions that have one.
+    #[must_use]
+    pub fn all(&self) -> BTreeMap<Partition, Position> {
+        self.of.clone()
     }
 
     /// The tail of one partition.

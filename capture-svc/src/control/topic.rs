@@ -150,6 +150,7 @@ impl Control {
 }
 
 /// Kafka's errors are the world's unless they are about the set-up.
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err takes")]
 pub(crate) fn failure(error: runtime::kafka::Error) -> Failure {
     let help = error
         .help()

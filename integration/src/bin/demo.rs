@@ -67,16 +67,7 @@ async fn main() -> Result<()> {
 }
 
 async fn connect(url: &str) -> Result<tokio_postgres::Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls)
-        .await
-        .context("cannot reach Postgres")?;
-    let mut tasks = runtime::task::Tasks::new();
-    tasks.spawn("demo connection", async move {
-        // Its end shows as an error of the next statement.
-        let _ended = connection.await;
-        Ok::<(), anyhow::Error>(())
-    });
-    Ok(client)
+    integration::stack::connect(url, NoTls).await
 }
 
 fn client(url: &str) -> Result<OpenSearch> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 
 use super::error::{Error, ErrorKind, kind_of};
@@ -46,6 +46,10 @@ impl Voice {
     /// (librdkafka's wrapper repeats the producer's) is logged once.
     pub(crate) fn error(&self, error: &KafkaError, reason: &str) -> Error {
         let kind = error.rdkafka_error_code().map_or(ErrorKind::Other, kind_of);
+        // A reader that is told where its partition ends; not an error at all.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return Error::new(kind, "Kafka", reason);
+        }
         // "All brokers down" follows the reason and would hide it.
         let follows = reason.ends_with("brokers are down");
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);

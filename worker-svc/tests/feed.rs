@@ -11,7 +11,9 @@ use model::{
     Framing, Generation, Heartbeat, Incarnation, Lsn, Offset, OffsetMetadata, OldValues, Operation,
     Partition, Position, Schemas, Seq, SourceCause, TableName, Topics, Work, Xid, partition_of,
 };
-use runtime::kafka::{Kafka, NewTopic, Settings, Start, StoredPosition, TopicPartition};
+use runtime::kafka::{
+    Acknowledged, Kafka, NewTopic, Settings, Start, StoredPosition, TopicPartition,
+};
 use runtime::postgres::{Identity, Parts as PostgresParts, Postgres, Session, Target, Tls};
 use runtime::shutdown::Shutdown;
 use runtime::task::Task;
@@ -31,7 +33,7 @@ use worker_svc::feed::{
 use worker_svc::metrics::{FeedMetrics, Metrics};
 use worker_svc::registry::{Incarnations, Registry};
 use worker_svc::resolve::{How, Path, Paths};
-use worker_svc::sink::{Options, Sink};
+use worker_svc::sink::{Made, Options, Sink};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 const PARTITIONS: u16 = 3;
@@ -96,6 +98,7 @@ struct Stage {
     group: String,
     incarnations: Arc<Incarnations>,
     metrics: FeedMetrics,
+    producer: Acknowledged,
     shutdown: Shutdown,
     setting: Setting,
     _reader: Task<Result<(), worker_svc::Definite>>,
@@ -182,6 +185,7 @@ impl Stage {
             metrics: Metrics::new().feed(&feed),
             incarnations: Arc::new(Incarnations::new(registry)),
             name,
+            producer: kafka.acknowledged().unwrap(),
             kafka,
             topics,
             schemas,
@@ -211,7 +215,8 @@ impl Stage {
                 "orders": {"properties": {"id": {"type": "integer"}, "total": {"type": "double"}}},
             }},
         });
-        self.sink.create_index(&self.index(), &body).await.unwrap();
+        let made = self.sink.create_index(&self.index(), &body).await.unwrap();
+        assert_eq!(made, Made::New);
     }
 
     async fn announce_source(&self) {
@@ -454,12 +459,7 @@ impl Stage {
         let partition = partition_of(&key, PARTITIONS.into());
         let at = TopicPartition::new(self.topics.changes(), partition);
         let bytes = self.schemas.encode(change, Framing::SingleObject).unwrap();
-        self.kafka
-            .acknowledged()
-            .unwrap()
-            .send(&at, &key, Some(&bytes))
-            .await
-            .unwrap();
+        self.producer.send(&at, &key, Some(&bytes)).await.unwrap();
         at
     }
 
@@ -467,9 +467,7 @@ impl Stage {
         let at = TopicPartition::new(self.topics.backfill(), Partition::new(0));
         let bytes = self.schemas.encode(chunk, Framing::SingleObject).unwrap();
         let key = chunk.record_key();
-        self.kafka
-            .acknowledged()
-            .unwrap()
+        self.producer
             .send(&at, key.as_bytes(), Some(&bytes))
             .await
             .unwrap();
@@ -486,10 +484,9 @@ impl Stage {
             },
         );
         let bytes = self.schemas.encode(&change, Framing::SingleObject).unwrap();
-        let producer = self.kafka.acknowledged().unwrap();
         for partition in partitions() {
             let at = TopicPartition::new(self.topics.changes(), partition);
-            producer
+            self.producer
                 .send(&at, &change.record_key(), Some(&bytes))
                 .await
                 .unwrap();

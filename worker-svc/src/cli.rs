@@ -10,6 +10,8 @@ mod run;
 mod status;
 mod version;
 
+use std::io::Write as _;
+
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 use definition::{Deployment, Diagnostics};
@@ -218,24 +220,18 @@ pub(crate) fn failed(error: &Transient) -> Exit {
 /// Tells a person what has to be mended first.
 pub(crate) fn refused(error: &Definite) -> Exit {
     complain(error);
-    runtime::cli::complain(&Advice(error.rule().advice));
+    say(&format!("help: {}", error.rule().advice));
     match error.rule().action {
         crate::error::Action::Refuse => Exit::Usage,
         crate::error::Action::StopFeed | crate::error::Action::StopAll => Exit::Failed,
     }
 }
 
-/// The way to mend an error, as a line of its own.
-#[derive(Debug)]
-struct Advice(&'static str);
-
-impl std::fmt::Display for Advice {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "help: {}", self.0)
-    }
+/// A line on standard error that is no error.
+pub(crate) fn say(text: &str) {
+    // Nobody is left to tell when standard error is gone.
+    drop(writeln!(std::io::stderr(), "{text}"));
 }
-
-impl std::error::Error for Advice {}
 
 /// Findings as the report of `check`, on standard output.
 fn report(findings: &Diagnostics, invocation: &Invocation) {

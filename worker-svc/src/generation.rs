@@ -101,14 +101,24 @@ pub fn next(record: &GenerationRecord, facts: &Facts) -> Step {
     match record.state {
         State::Planned => planned(record, facts),
         State::Building => building(record, facts),
-        State::Active | State::Standby => {
-            if record.scanning.is_empty() {
-                announce_or_rest(facts)
-            } else {
-                Step::EndScan
-            }
-        }
+        State::Active | State::Standby => serving(record, facts),
         State::Retired => announce_or_rest(facts),
+    }
+}
+
+/// An index that vanished may have been made again by the first write, without our
+/// mapping: that one is not ours.
+fn serving(record: &GenerationRecord, facts: &Facts) -> Step {
+    match facts.index {
+        _ if record.control.stop.is_some() => {}
+        IndexFact::Absent => return Step::IndexMissing,
+        IndexFact::Foreign => return Step::IndexTaken,
+        IndexFact::Ours => {}
+    }
+    if record.scanning.is_empty() {
+        announce_or_rest(facts)
+    } else {
+        Step::EndScan
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use runtime::cli::{Exit, complain, print};
 use tokio_postgres::types::ToSql;
 
-use crate::cli::{Invocation, failed, refused};
+use crate::cli::{Invocation, failed, refused, say};
 use crate::compiled::{self, Compiled};
 use crate::error::{Definite, Transient};
 
@@ -74,7 +74,7 @@ pub async fn document(
     let sql = &compiled.index.build_sql;
     if show_sql {
         // Standard error, like everything that is not the document.
-        complain(&Note(format!("statement: {sql}")));
+        say(&format!("statement: {sql}"));
     }
     let keys: Vec<Vec<String>> = key_of(id, compiled.index.key.len())
         .into_iter()
@@ -93,10 +93,10 @@ pub async fn document(
             source: Box::new(error),
         })?;
     if show_sql {
-        complain(&Note(format!(
+        say(&format!(
             "took {:.1} ms",
             started.elapsed().as_secs_f64() * 1000.0
-        )));
+        ));
     }
     let Some(row) = rows.first() else {
         return Ok(None);
@@ -126,15 +126,3 @@ fn key_of(id: &str, parts: usize) -> Vec<String> {
     key.resize(parts, String::new());
     key
 }
-
-/// A line on standard error.
-#[derive(Debug)]
-struct Note(String);
-
-impl std::fmt::Display for Note {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Note {}

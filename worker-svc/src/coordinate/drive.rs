@@ -190,15 +190,20 @@ impl Coordinator {
     }
 
     async fn index_fact(&self, record: &GenerationRecord) -> Result<IndexFact, Transient> {
-        if !matches!(record.state, State::Planned | State::Building) {
+        if record.state == State::Retired {
             return Ok(IndexFact::Ours);
         }
-        let found = self.context.registry.sink().index(&record.index_name).await;
+        let found = self
+            .context
+            .registry
+            .sink()
+            .index_meta(&record.index_name)
+            .await;
         let found = found.map_err(|source| Transient::Sink {
             doing: "looking at the index",
             source,
         })?;
-        Ok(found.map_or(IndexFact::Absent, |info| is_ours(&info.mappings, record)))
+        Ok(found.map_or(IndexFact::Absent, |meta| is_ours(&meta, record)))
     }
 
     async fn progress(&mut self, record: &GenerationRecord) -> Result<Progress, Transient> {
@@ -597,8 +602,8 @@ fn feed_state(record: &GenerationRecord) -> FeedState {
 }
 
 /// An index is ours when it says so itself.
-fn is_ours(mappings: &serde_json::Value, record: &GenerationRecord) -> IndexFact {
-    let meta = mappings.pointer("/_meta/flusso");
+fn is_ours(meta: &serde_json::Value, record: &GenerationRecord) -> IndexFact {
+    let meta = meta.get("flusso");
     let says = |key: &str| meta.and_then(|meta| meta.get(key));
     let same = says("index").and_then(serde_json::Value::as_str) == Some(&record.index)
         && says("generation").and_then(serde_json::Value::as_u64)
@@ -627,7 +632,7 @@ mod tests {
     #[test]
     fn r2_an_index_is_ours_only_when_it_names_this_generation_and_definition() {
         let record = generation();
-        let meta = |index: &str, number: u32, definition: &str| json!({"_meta": {"flusso": {"index": index, "generation": number, "definition": definition}}});
+        let meta = |index: &str, number: u32, definition: &str| json!({"flusso": {"index": index, "generation": number, "definition": definition}});
         assert_eq!(
             is_ours(&meta("users", 3, "sha256:00"), &record),
             IndexFact::Ours

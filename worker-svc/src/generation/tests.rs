@@ -234,6 +234,14 @@ fn an_active_generation_tells_capture_that_the_scan_is_over() {
 }
 
 #[test]
+fn r2_an_index_that_was_made_again_by_a_write_stops_the_generation() {
+    let active = record(State::Active);
+    let facts = |index| Facts { index, ..facts() };
+    assert_eq!(next(&active, &facts(IndexFact::Foreign)), Step::IndexTaken);
+    assert_eq!(next(&active, &facts(IndexFact::Absent)), Step::IndexMissing);
+}
+
+#[test]
 fn r2_a_feed_resumes_only_from_where_its_needs_were_served() {
     let (one, two) = (Epoch::new(1), Epoch::new(2));
     assert!(may_resume((one, Lsn::new(10)), (one, Lsn::new(10))));

@@ -39,6 +39,10 @@ use crate::registry::{GenerationRecord, State, Stop};
 /// Between two looks while nothing happens.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Between two steps while the generation goes on: what was announced takes that long to
+/// come back through Kafka.
+const STEP: Duration = Duration::from_millis(50);
+
 /// How often the source fingerprint of a running feed is compared: DDL emits no changes.
 const FINGERPRINT: Duration = Duration::from_secs(30);
 
@@ -70,6 +74,12 @@ pub(super) struct Keeper {
     /// What hinders, while no feed runs that says so itself.
     hindrance: Option<String>,
     checked_at: Instant,
+    /// The reason to stop that is not in the registry yet, and the resumes it rests on.
+    unnoted: Option<(Stop, u64)>,
+    /// Halted here, until it was resumed more often than this.
+    halted_at: Option<u64>,
+    /// The generation went on just now: the next step may be due at once.
+    goes_on: bool,
     turning: Loop,
 }
 
@@ -105,6 +115,9 @@ impl Keeper {
             retry_at: now,
             hindrance: None,
             checked_at: now,
+            unnoted: None,
+            halted_at: None,
+            goes_on: false,
             turning,
         }
     }
@@ -118,11 +131,12 @@ impl Keeper {
         loop {
             self.turning.turn();
             self.turn().await;
+            let pause = if self.goes_on { STEP } else { LOOK };
             tokio::select! { biased;
                 () = shutdown.requested() => break,
                 end = ended(&mut self.running) => self.feed_ended(end).await,
                 _changed = self.record.changed() => {}
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
         self.stop_feed().await;
@@ -131,7 +145,7 @@ impl Keeper {
     }
 
     async fn turn(&mut self) {
-        let record = self.record.borrow_and_update().clone();
+        let record = self.newest().await;
         let result = self.keep(&record).await;
         match result {
             Ok(Ok(())) => {
@@ -142,6 +156,26 @@ impl Keeper {
             Err(transient) => self.hindered(&transient),
         }
         self.show(&record);
+    }
+
+    /// The supervisor's copy of the record, or, right after a step, the registry's.
+    async fn newest(&mut self) -> GenerationRecord {
+        let record = self.record.borrow_and_update().clone();
+        if !std::mem::take(&mut self.goes_on) {
+            return record;
+        }
+        let id = GenerationRecord::id_of(&record.index, record.number);
+        match self
+            .kept
+            .context
+            .registry
+            .get::<GenerationRecord>(&id)
+            .await
+        {
+            Ok(Ok(Some(entry))) => entry.record,
+            // The supervisor meets the same trouble, and says so.
+            Ok(Ok(None) | Err(_)) | Err(_) => record,
+        }
     }
 
     fn hindered(&mut self, error: &Transient) {
@@ -155,7 +189,14 @@ impl Keeper {
     }
 
     async fn keep(&mut self, record: &GenerationRecord) -> Done<()> {
-        let is_halted = record.control.paused || record.control.stop.is_some();
+        if let Some((stop, resumes)) = self.unnoted.clone() {
+            self.write_stop(&stop, resumes).await?;
+        }
+        // What was halted here does not start again on a record from before the stop.
+        let was_halted = self
+            .halted_at
+            .is_some_and(|resumes| resumes >= record.control.resumes);
+        let is_halted = record.control.paused || record.control.stop.is_some() || was_halted;
         let has_positions = record.birth.as_ref().is_some_and(|birth| birth.committed);
         let is_wanted = record.state.is_fed() && has_positions && !is_halted;
         if !is_wanted {
@@ -176,7 +217,7 @@ impl Keeper {
                 std::mem::replace(seeding, now) != now
             });
         }
-        if self.drives(record) {
+        if !was_halted && self.drives(record) {
             return self.drive(record).await;
         }
         Ok(Ok(()))
@@ -228,6 +269,7 @@ impl Keeper {
             | Step::WritePlan
             | Step::Finish
             | Step::EndScan => {
+                self.goes_on = true;
                 let feed = self.record.borrow().feed();
                 tracing::info!(%feed, ?step, "the generation went on");
             }
@@ -436,27 +478,38 @@ impl Keeper {
     }
 
     /// The reason goes to the registry, where everybody sees it; tried again until it
-    /// is there, by the condition coming up again.
+    /// is there.
     async fn note(&mut self, definite: &Definite, resumes: u64) {
-        let (index, number, feed) = {
-            let record = self.record.borrow();
-            (record.index.clone(), record.number, record.feed())
-        };
+        if self.halted_at == Some(resumes) {
+            return;
+        }
+        let feed = self.record.borrow().feed();
         let rule = definite.rule();
-        tracing::error!(%feed, code = rule.code, reason = %definite, advice = rule.advice, "the feed stops");
-        self.hindrance = Some(definite.to_string());
+        tracing::error!(%feed, code = rule.code, reason = %definite, advice = rule.advice, "the generation stops");
+        self.halted_at = Some(resumes);
         let stop = Stop::new(definite, now_us());
-        match self
+        self.unnoted = Some((stop.clone(), resumes));
+        if let Err(error) = self.write_stop(&stop, resumes).await {
+            self.hindered(&error);
+        }
+    }
+
+    async fn write_stop(&mut self, stop: &Stop, resumes: u64) -> Result<(), Transient> {
+        let (index, number) = {
+            let record = self.record.borrow();
+            (record.index.clone(), record.number)
+        };
+        let written = self
             .kept
             .context
             .registry
-            .stop(&index, number, resumes, &stop)
-            .await
-        {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::error!(%feed, %error, "the reason cannot be noted"),
-            Err(error) => self.hindered(&error),
+            .stop(&index, number, resumes, stop)
+            .await?;
+        self.unnoted = None;
+        if let Err(error) = written {
+            tracing::error!(index, %number, %error, "the reason cannot be noted");
         }
+        Ok(())
     }
 
     fn show(&self, record: &GenerationRecord) {
@@ -484,6 +537,9 @@ impl Keeper {
         }
         if record.control.paused {
             return ("paused", None);
+        }
+        if let Some((stop, _)) = &self.unnoted {
+            return ("stopped", Some(stop.reason.clone()));
         }
         if let Some(reason) = &self.hindrance {
             return ("waiting", Some(reason.clone()));

@@ -140,6 +140,53 @@ impl Sink {
         }))
     }
 
+    /// The `_meta` of an index's mapping, null when it has none; `None` when no index has
+    /// exactly that name.
+    ///
+    /// # Errors
+    /// No answer, or an error other than *not found*.
+    pub async fn index_meta(&self, index: &str) -> Result<Option<Value>, Failure> {
+        let path = format!("/{}", segment(index));
+        // The name alone proves that the index is there: without a match the filter leaves
+        // nothing of it.
+        let query = [
+            ("filter_path", "*.mappings._meta,*.settings.index.uuid"),
+            ("expand_wildcards", "all"),
+        ];
+        let (body, to) = match self.call(request(Method::Get, path, &query, None)).await {
+            Ok(answer) => answer,
+            Err(Failure::Answered { status: 404, .. }) => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        let mut entries: BTreeMap<String, Value> = parse(&body, &to)?;
+        let entry = entries.remove(index);
+        Ok(entry.map(|entry| {
+            entry
+                .pointer("/mappings/_meta")
+                .cloned()
+                .unwrap_or(Value::Null)
+        }))
+    }
+
+    /// Whether a write to a missing index makes it, as far as the cluster says.
+    ///
+    /// # Errors
+    /// No answer, or an error.
+    pub async fn creates_by_writing(&self) -> Result<bool, Failure> {
+        let path = String::from("/_cluster/settings");
+        let query = [
+            ("include_defaults", "true"),
+            ("flat_settings", "true"),
+            ("filter_path", "*.action.auto_create_index"),
+        ];
+        let (body, to) = self.call(request(Method::Get, path, &query, None)).await?;
+        let found: BTreeMap<String, BTreeMap<String, Value>> = parse(&body, &to)?;
+        let value = ["transient", "persistent", "defaults"]
+            .iter()
+            .find_map(|kind| found.get(*kind)?.get("action.auto_create_index")?.as_str());
+        Ok(value != Some("false"))
+    }
+
     /// The names of the indexes that match a pattern with `*`, hidden and closed ones too.
     ///
     /// # Errors

@@ -76,6 +76,15 @@ async fn one(config: &Config, name: &str, client: &Sink, found: &mut Found) -> R
         found.findings.push(Diagnostic::error("E604", message));
         return Ok(());
     }
+    if client.creates_by_writing().await? {
+        let message =
+            format!("sink {name}: a write to a missing index makes it, with a mapping of its own");
+        found
+            .findings
+            .push(Diagnostic::warning("W607", message).help(
+            "set action.auto_create_index to false, or to a pattern that leaves out our indexes",
+        ));
+    }
     let Some(sink) = config.deployment.sink(name) else {
         return Ok(());
     };

@@ -25,8 +25,10 @@ pub type Documents = BTreeMap<String, Value>;
 /// # Errors
 /// When the file uses something that the oracle does not know, or the database cannot be read.
 pub async fn documents(schema: &str, database: &mut tokio_postgres::Client) -> Result<Documents> {
-    let file: Value =
-        serde_saphyr::from_str(schema).context("the oracle cannot read the schema file")?;
+    // The core schema of YAML 1.2: `no` is a text.
+    let strict = serde_saphyr::options! { strict_booleans: true };
+    let file: Value = serde_saphyr::from_str_with_options(schema, strict)
+        .context("the oracle cannot read the schema file")?;
     let mut tables = tables::Tables::load(&file, database).await?;
     document::build_all(&file, &mut tables)
 }

@@ -62,31 +62,20 @@ pub(super) fn build_all(file: &Value, tables: &mut Tables) -> Result<Documents> 
         let values = table
             .key(row, &key)?
             .context("a NULL in the document key")?;
-        let types: Vec<_> = key
-            .iter()
-            .map(|column| table.types.get(column).cloned().unwrap_or_default())
-            .collect();
         let document = object(file, &parent, tables)?;
-        documents.insert(document_id(&values, &types), document);
+        documents.insert(document_id(&values), document);
     }
     Ok(documents)
 }
 
 /// One column: its text. Several: escaped and joined by colons.
-fn document_id(values: &[String], types: &[String]) -> String {
-    let shown = |at: usize| match (
-        types.get(at).map(String::as_str),
-        values.get(at).map(String::as_str),
-    ) {
-        (Some("boolean"), Some("t")) => "true".to_owned(),
-        (Some("boolean"), Some("f")) => "false".to_owned(),
-        (_, value) => value.unwrap_or_default().to_owned(),
-    };
+fn document_id(values: &[String]) -> String {
     if values.len() == 1 {
-        return shown(0);
+        return values.concat();
     }
-    let parts: Vec<String> = (0..values.len())
-        .map(|at| shown(at).replace('\\', "\\\\").replace(':', "\\:"))
+    let parts: Vec<String> = values
+        .iter()
+        .map(|value| value.replace('\\', "\\\\").replace(':', "\\:"))
         .collect();
     parts.join(":")
 }
@@ -250,7 +239,7 @@ fn scalar(table: &Table, row: &Row, column: &str) -> Result<Value> {
             number if number.is_finite() => Value::from(number),
             _ => Value::Null,
         },
-        "boolean" => Value::Bool(value == "t"),
+        "boolean" => Value::Bool(value == "true"),
         "json" | "jsonb" => serde_json::from_str(value)?,
         "timestamp without time zone" => Value::from(value.replacen(' ', "T", 1)),
         // The session is in UTC, so the offset is always +00.

@@ -88,7 +88,7 @@ pub struct CommonFlags {
         value_name = "human|json"
     )]
     pub log_format: LogFormat,
-    /// Which log lines are written, e.g. info,worker_svc=debug; else RUST_LOG
+    /// Which log lines are written, e.g. `info,worker_svc=debug`; else `RUST_LOG`
     #[arg(long, global = true, env = "FLUSSO_LOG_FILTER", value_name = "FILTER")]
     pub log_filter: Option<String>,
     /// How reports look

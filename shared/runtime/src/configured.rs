@@ -148,3 +148,83 @@ fn tls(tls: deployment::Tls) -> postgres::Tls {
             }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use definition::deployment::{AsynchronousCommit, OnSlotLoss, TlsSettings};
+    use std::time::Duration;
+
+    fn source(connection: Connection) -> Source {
+        Source {
+            connection,
+            tls: TlsSettings::default(),
+            directory: "/etc/flusso".into(),
+            slot: "flusso".into(),
+            slot_failover: false,
+            publication: "flusso".into(),
+            manage_publication: true,
+            manage_replica_identity: true,
+            allow_stale_parents: false,
+            on_slot_loss: OnSlotLoss::Reseed,
+            asynchronous_commit: AsynchronousCommit::Possible,
+        }
+    }
+
+    #[test]
+    fn a_url_from_the_environment_becomes_a_target() {
+        let url =
+            "postgres://u%40x:p%2541@a:5433,%2Frun%2Fpg/shop?connect_timeout=3&sslmode=disable&x=1";
+        let environment = Environment::from([("SHOP_DB".into(), url.into())]);
+        let source = source(Connection::Url(deployment::Secret::Env("SHOP_DB".into())));
+        let (postgres, ignored) = postgres(&source, &environment).unwrap();
+        let target = postgres.target();
+        let hosts = [
+            postgres::Host::new("a", 5433),
+            postgres::Host::new("/run/pg", 5432),
+        ];
+        assert_eq!(target.hosts, hosts);
+        assert_eq!(target.user, "u@x");
+        // Decoded exactly once.
+        assert_eq!(target.password.as_ref().map(Secret::expose), Some("p%41"));
+        assert_eq!(target.database, "shop");
+        assert_eq!(target.tls.mode, postgres::SslMode::Disable);
+        assert_eq!(target.connect_timeout, Some(Duration::from_secs(3)));
+        assert_eq!(ignored, ["x"]);
+        assert!(!format!("{postgres:?}").contains("p%41"));
+    }
+
+    #[test]
+    fn an_unset_variable_is_an_error_with_the_way_to_mend_it() {
+        let source = source(Connection::Url(deployment::Secret::Env("SHOP_DB".into())));
+        let error = postgres(&source, &Environment::new())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("source.connection_url") && error.contains("set it"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn parts_are_taken_literally() {
+        let source = source(Connection::Parts {
+            host: "db".into(),
+            port: 5432,
+            user: "u%41".into(),
+            password: Some(deployment::Secret::Literal("p%41@:/".into())),
+            database: "a/b".into(),
+        });
+        let (postgres, _) = postgres(&source, &Environment::new()).unwrap();
+        let target = postgres.target();
+        assert_eq!(
+            (target.user.as_str(), target.database.as_str()),
+            ("u%41", "a/b")
+        );
+        assert_eq!(
+            target.password.as_ref().map(Secret::expose),
+            Some("p%41@:/")
+        );
+        assert_eq!(target.tls.mode, postgres::SslMode::Prefer);
+    }
+}

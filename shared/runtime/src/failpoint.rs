@@ -410,4 +410,33 @@ mod tests {
         let failpoints = Failpoints::from_environment(&environment, &[SEND]).unwrap();
         assert_eq!(failpoints.hit_blocking(SEND), Err(Injected(SEND)));
     }
+
+    /// The name of the test below, as the harness knows it.
+    const VICTIM: &str = "failpoint::tests::victim";
+
+    #[test]
+    #[ignore = "it dies: run by a_kill_ends_the_process_without_unwinding"]
+    fn victim() {
+        let failpoints = Failpoints::new(&[SEND]);
+        failpoints.arm("publish.send=kill@2").unwrap();
+        assert_eq!(failpoints.hit_blocking(SEND), Ok(()));
+        println!("alive after the first hit");
+        let second = failpoints.hit_blocking(SEND);
+        println!("alive after the second hit: {second:?}");
+    }
+
+    #[test]
+    fn a_kill_ends_the_process_without_unwinding() {
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([VICTIM, "--exact", "--ignored", "--nocapture"])
+            .output()
+            .unwrap();
+        let out = String::from_utf8_lossy(&child.stdout);
+        // Ended by a signal, not by an exit code.
+        assert_eq!(child.status.code(), None, "{out}");
+        assert!(
+            out.contains("after the first hit") && !out.contains("after the second"),
+            "{out}"
+        );
+    }
 }

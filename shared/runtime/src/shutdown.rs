@@ -112,4 +112,21 @@ mod tests {
         shutdown.trigger();
         assert_eq!(shutdown.or_stop(std::future::pending::<u8>()).await, None);
     }
+
+    #[tokio::test]
+    async fn the_first_signal_asks_for_a_clean_stop() {
+        // GIVEN the handlers
+        let shutdown = Shutdown::new();
+        let _listening = shutdown.on_signals(1).unwrap();
+        // WHEN this process gets SIGTERM
+        let pid = std::process::id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args(["-TERM", &pid])
+            .status();
+        assert!(sent.unwrap().success());
+        // THEN it does not end, but is asked to
+        tokio::time::timeout(Duration::from_secs(10), shutdown.requested())
+            .await
+            .expect("the signal is heard");
+    }
 }

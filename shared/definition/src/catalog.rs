@@ -18,27 +18,28 @@ SELECT json_build_object(
     SELECT coalesce(json_agg(json_build_object(
         'name', a.attname, 'attnum', a.attnum, 'xmin', a.xmin::text, 'not_null', a.attnotnull,
         'generated', a.attgenerated <> '', 'select', has_column_privilege(c.oid, a.attnum, 'SELECT'),
-        'type_name', format_type(a.atttypid, NULL), 'cast', format('%I.%I', tn.nspname, t.typname),
+        'type_name', format_type(a.atttypid, NULL), 'cast', format('%I.%I', wn.nspname, w.typname),
         'is_array', b.is_array, 'base_schema', bn.nspname, 'base_name', b.typname, 'base_kind', b.typtype::text,
         'labels', CASE WHEN b.typtype = 'e' THEN (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = b.oid) END
       ) ORDER BY a.attnum), '[]')
     FROM pg_attribute a
     JOIN pg_type t ON t.oid = a.atttypid
-    JOIN pg_namespace tn ON tn.oid = t.typnamespace
     CROSS JOIN LATERAL (
       WITH RECURSIVE whole AS (
         SELECT t.oid, t.typtype, t.typbasetype
         UNION ALL SELECT n.oid, n.typtype, n.typbasetype FROM whole w JOIN pg_type n ON n.oid = w.typbasetype WHERE w.typtype = 'd'
       ), one AS (
-        SELECT n.oid, n.typcategory = 'A' AND n.typelem <> 0 AS is_array, CASE WHEN n.typcategory = 'A' AND n.typelem <> 0 THEN n.typelem ELSE n.oid END AS element
+        SELECT n.oid AS whole, n.typcategory = 'A' AND n.typelem <> 0 AS is_array, CASE WHEN n.typcategory = 'A' AND n.typelem <> 0 THEN n.typelem ELSE n.oid END AS element
         FROM whole w JOIN pg_type n ON n.oid = w.oid WHERE w.typtype <> 'd'
       ), element AS (
-        SELECT n.oid, n.typtype, n.typbasetype, o.is_array FROM one o JOIN pg_type n ON n.oid = o.element
-        UNION ALL SELECT n.oid, n.typtype, n.typbasetype, e.is_array FROM element e JOIN pg_type n ON n.oid = e.typbasetype WHERE e.typtype = 'd'
+        SELECT n.oid, n.typtype, n.typbasetype, o.is_array, o.whole FROM one o JOIN pg_type n ON n.oid = o.element
+        UNION ALL SELECT n.oid, n.typtype, n.typbasetype, e.is_array, e.whole FROM element e JOIN pg_type n ON n.oid = e.typbasetype WHERE e.typtype = 'd'
       )
-      SELECT n.oid, n.typname, n.typnamespace, n.typtype, e.is_array FROM element e JOIN pg_type n ON n.oid = e.oid WHERE e.typtype <> 'd'
+      SELECT n.oid, n.typname, n.typnamespace, n.typtype, e.is_array, e.whole FROM element e JOIN pg_type n ON n.oid = e.oid WHERE e.typtype <> 'd'
     ) b
     JOIN pg_namespace bn ON bn.oid = b.typnamespace
+    JOIN pg_type w ON w.oid = b.whole
+    JOIN pg_namespace wn ON wn.oid = w.typnamespace
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
   'indexes', (
     SELECT coalesce(json_agg(json_build_object(
@@ -153,7 +154,8 @@ pub struct Column {
     pub select: bool,
     /// Its type, for people.
     pub type_name: String,
-    /// Its declared type without modifier, qualified, for casts.
+    /// Its type under all domains, without modifier, qualified: text cast to it is neither cut
+    /// nor rounded.
     pub cast: String,
     /// What it is under domains (and of arrays, the element).
     pub base: BaseType,

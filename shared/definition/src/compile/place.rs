@@ -19,6 +19,7 @@ const SUGGEST_WITHIN: usize = 2;
 /// `columns`.
 #[derive(Debug, Clone)]
 pub(super) struct Hop<'c> {
+    pub(super) child: &'c Table,
     pub(super) columns: Vec<ColumnName>,
     pub(super) parent: &'c Table,
     pub(super) parent_columns: Vec<ColumnName>,
@@ -387,6 +388,7 @@ impl<'c> Walk<'c> {
         self.need(table, routing, &theirs, path);
         self.need(around.table, &[], &own, path);
         let mut hops = vec![Hop {
+            child: table,
             columns: theirs.clone(),
             parent: around.table,
             parent_columns: own.clone(),
@@ -425,6 +427,7 @@ impl<'c> Walk<'c> {
         };
         self.need(table, routing, &theirs, path);
         let mut from_junction = vec![Hop {
+            child: junction,
             columns: left.clone(),
             parent: around.table,
             parent_columns: own.clone(),
@@ -438,6 +441,7 @@ impl<'c> Walk<'c> {
             path: format!("{path} (junction)"),
         });
         let mut hops = vec![Hop {
+            child: table,
             columns: theirs.clone(),
             parent: junction,
             parent_columns: right.clone(),

@@ -47,7 +47,8 @@ fn route(place: &Place<'_>, key: &[KeyColumn]) -> Route {
     }
 }
 
-/// The columns of the row, in the order of the document key, when the parent's side is that key.
+/// The columns of the row, in the order of the document key, when the parent's side is that key
+/// and their texts read as its values (the text of a numeric is no integer, though the two compare).
 fn names_the_key(hop: &Hop<'_>, key: &[KeyColumn]) -> Option<Vec<ColumnName>> {
     if hop.parent_columns.len() != key.len() {
         return None;
@@ -57,7 +58,9 @@ fn names_the_key(hop: &Hop<'_>, key: &[KeyColumn]) -> Option<Vec<ColumnName>> {
             .parent_columns
             .iter()
             .position(|column| *column == key.name)?;
-        hop.columns.get(at).cloned()
+        let column = hop.columns.get(at)?;
+        let (from, to) = (hop.child.column(column)?, hop.parent.column(&key.name)?);
+        super::value::reads_as(from, to).then(|| column.clone())
     };
     key.iter().map(of_key).collect()
 }

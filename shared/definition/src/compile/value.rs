@@ -12,14 +12,64 @@ const MARKED_NULL: &str = "E'\\tnull'::json";
 /// The largest finite double: the mapping's `double` refuses more.
 const LARGEST: &str = "1.797e308";
 
+/// Types whose cast to text gives their output text (booleans spelled out).
+const CAST_IS_OUTPUT: [&str; 19] = [
+    "int2",
+    "int4",
+    "int8",
+    "oid",
+    "float4",
+    "float8",
+    "numeric",
+    "bool",
+    "text",
+    "varchar",
+    "name",
+    "uuid",
+    "date",
+    "timestamp",
+    "timestamptz",
+    "time",
+    "timetz",
+    "bytea",
+    "interval",
+];
+
 /// The text of a key column as ids and parameters use it: Postgres' output text, with its padding,
-/// and booleans spelled out.
+/// and booleans spelled out. The value is not NULL.
 pub(super) fn key_text(expression: &str, cast: &str) -> String {
-    match cast {
-        // A cast to text would drop the padding that output keeps.
-        "pg_catalog.bpchar" => format!("format('%s', {expression})"),
-        _ => format!("({expression})::text"),
+    let builtin = cast.strip_prefix("pg_catalog.");
+    if builtin.is_some_and(|name| CAST_IS_OUTPUT.contains(&name.trim_matches('"'))) {
+        format!("({expression})::text")
+    } else {
+        // A cast may be something else: it drops the padding of char(n), and gives inet a mask.
+        format!("format('%s', {expression})")
     }
+}
+
+/// The output text of a value that may be NULL.
+fn output_text(base: &BaseType, value: &str) -> String {
+    let builtin = base.schema == "pg_catalog" && CAST_IS_OUTPUT.contains(&base.name.as_str());
+    if builtin || base.kind == TypeKind::Enum {
+        format!("{value}::text")
+    } else {
+        format!("CASE WHEN {value} IS NULL THEN NULL ELSE format('%s', {value}) END")
+    }
+}
+
+/// Whether the text of every value of one column reads as the value of the other that equals it.
+pub(super) fn reads_as(from: &Column, to: &Column) -> bool {
+    const INTEGERS: [&str; 3] = ["int2", "int4", "int8"];
+    const TEXTS: [&str; 2] = ["text", "varchar"];
+    let (from, to) = match (from.is_array, to.is_array) {
+        (false, false) => (&from.base, &to.base),
+        _ => return from.cast == to.cast,
+    };
+    let both_in = |names: &[&str]| is(from, names) && is(to, names);
+    let width = |base: &BaseType| INTEGERS.iter().position(|name| *name == base.name);
+    (from.schema == to.schema && from.name == to.name)
+        || both_in(&TEXTS)
+        || (both_in(&INTEGERS) && width(from) <= width(to))
 }
 
 /// Whether the texts of a type are always short, not empty, and never of the form of a digest.
@@ -304,18 +354,25 @@ pub(super) fn render(kind: &FieldKind, info: &Column, column: &str) -> String {
             Some(default) => {
                 let literal = super::condition::literal(default);
                 let value = element(scalar, &info.base, column);
+                // It comes after the transforms.
+                let as_written = Scalar {
+                    transforms: Vec::new(),
+                    ..scalar.clone()
+                };
                 let other = element(
-                    &Scalar {
-                        default: None,
-                        ..scalar.clone()
-                    },
+                    &as_written,
                     &info.base,
                     &format!("{literal}::{}", info.cast),
                 );
-                format!(
-                    "CASE WHEN {column} IS NULL OR {unfit} THEN to_json({other}) ELSE to_json({value}) END",
-                    unfit = unfit(scalar.tag, &info.base, column)
-                )
+                let mut arms = format!("WHEN {column} IS NULL THEN to_json({other})");
+                let unfit = unfit(scalar.tag, &info.base, column);
+                if unfit != "false" {
+                    // Such a value is counted, though nothing is left null.
+                    arms.push_str(&format!(
+                        " WHEN {unfit} THEN (E'\\t' || to_json({other})::text)::json"
+                    ));
+                }
+                format!("CASE {arms} ELSE to_json({value}) END")
             }
         },
         _ => column.to_owned(),
@@ -381,9 +438,7 @@ fn keyword(base: &BaseType, value: &str) -> String {
         "time" if builtin => value.to_owned(),
         "timetz" if builtin => format!("({value} AT TIME ZONE 'UTC')::time"),
         "money" if builtin => format!("({value}::numeric)::text"),
-        // A cast to text would drop the padding.
-        "bpchar" if builtin => value.to_owned(),
-        _ => format!("{value}::text"),
+        _ => output_text(base, value),
     }
 }
 
@@ -431,11 +486,8 @@ fn transformed(scalar: &Scalar, base: &BaseType, value: &str) -> String {
     if scalar.transforms.is_empty() {
         return value.to_owned();
     }
-    let start = if base.kind == TypeKind::Enum {
-        format!("{value}::text")
-    } else {
-        value.to_owned()
-    };
+    // Functions take text: a cast would drop the padding of char(n), which only `trim` removes.
+    let start = output_text(base, value);
     scalar
         .transforms
         .iter()
@@ -468,18 +520,20 @@ pub(super) fn figure(function: &AggregateFunction, column: Option<&Column>, sql:
     };
     match function {
         AggregateFunction::Count => "count(*)".to_owned(),
-        AggregateFunction::Avg(_) => numeric_result(format!("avg({sql}::float8)")),
+        AggregateFunction::Avg(_) => {
+            let number = match column.map(|column| column.base.name.as_str()) {
+                Some("money") => format!("{sql}::numeric"),
+                _ => sql.to_owned(),
+            };
+            numeric_result(format!("avg({number})::float8"))
+        }
         AggregateFunction::Sum(..) => match column.map(|column| column.base.name.as_str()) {
             Some("int2" | "int4" | "int8") => format!("sum({sql})"),
             Some("money") => format!("sum({sql})::numeric"),
             _ => numeric_result(format!("sum({sql})")),
         },
         AggregateFunction::Min(_, tag) | AggregateFunction::Max(_, tag) => {
-            let name = if matches!(function, AggregateFunction::Min(..)) {
-                "min"
-            } else {
-                "max"
-            };
+            let is_min = matches!(function, AggregateFunction::Min(..));
             let Some(column) = column else {
                 return "NULL".to_owned();
             };
@@ -492,9 +546,31 @@ pub(super) fn figure(function: &AggregateFunction, column: Option<&Column>, sql:
                 variants: None,
                 custom: None,
             };
-            element(&scalar, &column.base, &format!("{name}({sql})"))
+            let end = end_of_order(&column.base, is_min, sql);
+            format!(
+                "(SELECT {} FROM (SELECT {end}) AS figure(f))",
+                element(&scalar, &column.base, "f")
+            )
         }
         AggregateFunction::Ids { .. } => "NULL".to_owned(),
+    }
+}
+
+/// The least or greatest value. Not every type that has an order has these aggregates.
+fn end_of_order(base: &BaseType, is_min: bool, sql: &str) -> String {
+    const WITHOUT: [&str; 5] = ["bool", "uuid", "bit", "varbit", "jsonb"];
+    let has_none = match base.kind {
+        TypeKind::Range | TypeKind::Multirange => true,
+        TypeKind::Base if base.schema == "pg_catalog" => {
+            WITHOUT.contains(&base.name.as_str()) || base.name.starts_with("macaddr")
+        }
+        TypeKind::Base | TypeKind::Enum | TypeKind::Composite => false,
+    };
+    match (has_none, is_min) {
+        (false, true) => format!("min({sql})"),
+        (false, false) => format!("max({sql})"),
+        (true, true) => format!("(array_agg({sql} ORDER BY {sql} NULLS LAST))[1]"),
+        (true, false) => format!("(array_agg({sql} ORDER BY {sql} DESC NULLS LAST))[1]"),
     }
 }
 

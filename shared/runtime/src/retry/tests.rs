@@ -58,7 +58,7 @@ fn the_wait_is_never_shorter_than_what_the_other_side_asked_for() {
 #[tokio::test]
 async fn it_tries_until_it_works_and_then_starts_afresh() {
     let sleep = Arc::new(Recorded::default());
-    let mut backoff = Backoff::with_sleep(POLICY, Arc::clone(&sleep) as Arc<dyn Sleep>);
+    let mut backoff = Backoff::with_sleep(POLICY, sleep.clone());
     let mut tries = 0;
     let value = retry(
         &mut backoff,

@@ -108,6 +108,7 @@ impl Sandbox {
         let mut toml = format!(
             "prefix = \"{name}_\"\n{settings}\n[source]\ntype = \"postgres\"\nconnection_url = \"{url}\"\nslot = \"{name}\"\npublication = \"{name}\"\n\n\
              [broker]\nbootstrap_servers = \"{kafka}\"\ntopic_prefix = \"{name}\"\npartitions = 4\n\n\
+             [capture]\nheartbeat_interval = \"100ms\"\n\n\
              [sinks.search]\ntype = \"opensearch\"\nurl = \"{opensearch}\"\n",
             name = self.name,
             url = self.database_url,

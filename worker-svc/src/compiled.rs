@@ -10,7 +10,7 @@ use std::sync::Arc;
 use definition::catalog::{CATALOG_SQL, Catalog};
 use definition::compile::{self, CompiledIndex};
 use definition::deployment::IndexOptions;
-use definition::{Diagnostics, IndexDefinition, definition_hash, mapping};
+use definition::{Diagnostic, Diagnostics, IndexDefinition, definition_hash, mapping};
 use model::{ColumnName, TableName};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
@@ -27,6 +27,37 @@ pub struct Compiled {
     pub index: CompiledIndex,
     /// What it was compiled against.
     pub catalog: Catalog,
+}
+
+impl Compiled {
+    /// Whether `role`, the current one, may read every table of the index, and all of its rows.
+    #[must_use]
+    pub fn rights(&self, role: &str) -> Diagnostics {
+        let mut findings = Diagnostics::new();
+        for table in self
+            .index
+            .tables
+            .iter()
+            .filter_map(|name| self.catalog.table(name))
+        {
+            let name = &table.name;
+            if !table.select {
+                let sql = format!("GRANT SELECT ON {name} TO {role};");
+                let finding = Diagnostic::error("E308", format!("role {role} may not read {name}"));
+                findings.push(finding.help(sql.clone()).sql(sql));
+            }
+            if table.row_security {
+                let message = format!("row security hides rows of {name} from role {role}");
+                let sql = format!("ALTER ROLE {role} BYPASSRLS;");
+                findings.push(
+                    Diagnostic::error("E309", message)
+                        .help(sql.clone())
+                        .sql(sql),
+                );
+            }
+        }
+        findings
+    }
 }
 
 /// The catalog of every table that these definitions name.

@@ -12,12 +12,12 @@ use serde::Deserialize;
 pub const CATALOG_SQL: &str = r#"
 SELECT json_build_object(
   'schema', ns.nspname, 'name', c.relname, 'oid', c.oid::int8, 'kind', c.relkind::text,
-  'persistence', c.relpersistence::text, 'is_partition', c.relispartition, 'row_security', c.relrowsecurity,
+  'persistence', c.relpersistence::text, 'is_partition', c.relispartition, 'row_security', row_security_active(c.oid), 'select', has_table_privilege(c.oid, 'SELECT'),
   'has_children', c.relkind <> 'p' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid),
   'columns', (
     SELECT coalesce(json_agg(json_build_object(
         'name', a.attname, 'attnum', a.attnum, 'xmin', a.xmin::text, 'not_null', a.attnotnull,
-        'generated', a.attgenerated <> '', 'select', has_column_privilege(c.oid, a.attnum, 'SELECT'),
+        'generated', a.attgenerated <> '',
         'type_name', format_type(a.atttypid, NULL), 'cast', format('%I.%I', wn.nspname, w.typname),
         'is_array', b.is_array, 'base_schema', bn.nspname, 'base_name', b.typname, 'base_kind', b.typtype::text,
         'labels', CASE WHEN b.typtype = 'e' THEN (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = b.oid) END
@@ -127,8 +127,10 @@ pub struct Table {
     pub is_partition: bool,
     /// It has inheritance children.
     pub has_children: bool,
-    /// Row security is switched on for it.
+    /// Row security hides rows of it from the current role.
     pub row_security: bool,
+    /// The current role may read it.
+    pub select: bool,
     /// Its columns, in order.
     pub columns: Vec<Column>,
     /// Valid indexes without predicate and expressions.
@@ -150,8 +152,6 @@ pub struct Column {
     pub not_null: bool,
     /// It is generated.
     pub generated: bool,
-    /// The current role may read it.
-    pub select: bool,
     /// Its type, for people.
     pub type_name: String,
     /// Its type under all domains, without modifier, qualified: text cast to it is neither cut
@@ -258,6 +258,7 @@ struct RawTable {
     is_partition: bool,
     has_children: bool,
     row_security: bool,
+    select: bool,
     columns: Vec<RawColumn>,
     indexes: Vec<RawIndex>,
     foreign_keys: Vec<RawForeignKey>,
@@ -270,7 +271,6 @@ struct RawColumn {
     xmin: String,
     not_null: bool,
     generated: bool,
-    select: bool,
     type_name: String,
     cast: String,
     is_array: bool,
@@ -314,6 +314,7 @@ impl From<RawTable> for Table {
             is_partition: raw.is_partition,
             has_children: raw.has_children,
             row_security: raw.row_security,
+            select: raw.select,
             columns: raw.columns.into_iter().map(Column::from).collect(),
             indexes: raw
                 .indexes
@@ -344,7 +345,6 @@ impl From<RawColumn> for Column {
             xmin: raw.xmin,
             not_null: raw.not_null,
             generated: raw.generated,
-            select: raw.select,
             type_name: raw.type_name,
             cast: raw.cast,
             is_array: raw.is_array,

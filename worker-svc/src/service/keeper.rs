@@ -72,7 +72,8 @@ pub(super) struct Keeper {
     backoff: Backoff,
     retry_at: Instant,
     /// What hinders, while no feed runs that says so itself.
-    hindrance: Option<String>,
+    /// The state that it means, and why.
+    hindrance: Option<(&'static str, String)>,
     checked_at: Instant,
     /// The reason to stop that is not in the registry yet, and the resumes it rests on.
     unnoted: Option<(Stop, u64)>,
@@ -181,10 +182,17 @@ impl Keeper {
     fn hindered(&mut self, error: &Transient) {
         let reason = chain(error);
         let feed = self.record.borrow().feed();
-        if self.hindrance.as_ref() != Some(&reason) {
+        let state = match error {
+            Transient::Waiting(_) | Transient::OldPrimary { .. } => "waiting",
+            Transient::Postgres { .. }
+            | Transient::Kafka { .. }
+            | Transient::Sink { .. }
+            | Transient::Task(_) => "retrying",
+        };
+        if self.hindrance.as_ref().map(|(_, known)| known) != Some(&reason) {
             tracing::warn!(%feed, reason, "the generation waits");
         }
-        self.hindrance = Some(reason);
+        self.hindrance = Some((state, reason));
         self.retry_at = Instant::now() + self.backoff.next_delay(None);
     }
 
@@ -254,9 +262,11 @@ impl Keeper {
                 } else {
                     what.join("; ")
                 };
-                self.hindrance = Some(format!("waiting for capture-svc: {what}"));
+                self.hindrance = Some(("waiting", format!("waiting for capture-svc: {what}")));
             }
-            Step::IndexMissing => self.hindrance = Some(String::from("the index is missing")),
+            Step::IndexMissing => {
+                self.hindrance = Some(("waiting", String::from("the index is missing")));
+            }
             Step::Watch { .. } | Step::Halted | Step::Rest => {}
             Step::MakeIndex
             | Step::IndexTaken
@@ -419,6 +429,7 @@ impl Keeper {
             on_error: self.kept.on_error,
             refusals: Refusals::new(),
             fence: consuming.fence().clone(),
+            registry: context.registry.clone(),
             metrics,
             shutdown: shutdown.clone(),
             block_bytes: AtomicUsize::new(0),
@@ -473,19 +484,20 @@ impl Keeper {
     }
 
     async fn halt(&mut self, record: &GenerationRecord, definite: &Definite) {
+        if self.halted_at != Some(record.control.resumes) {
+            let rule = definite.rule();
+            tracing::error!(feed = %record.feed(), code = rule.code, reason = %definite, advice = rule.advice, "the generation stops");
+        }
         self.note(definite, record.control.resumes).await;
         self.stop_feed().await;
     }
 
     /// The reason goes to the registry, where everybody sees it; tried again until it
-    /// is there.
+    /// is there. Whoever found it has logged it.
     async fn note(&mut self, definite: &Definite, resumes: u64) {
         if self.halted_at == Some(resumes) {
             return;
         }
-        let feed = self.record.borrow().feed();
-        let rule = definite.rule();
-        tracing::error!(%feed, code = rule.code, reason = %definite, advice = rule.advice, "the generation stops");
         self.halted_at = Some(resumes);
         let stop = Stop::new(definite, now_us());
         self.unnoted = Some((stop.clone(), resumes));
@@ -541,8 +553,8 @@ impl Keeper {
         if let Some((stop, _)) = &self.unnoted {
             return ("stopped", Some(stop.reason.clone()));
         }
-        if let Some(reason) = &self.hindrance {
-            return ("waiting", Some(reason.clone()));
+        if let Some((state, reason)) = &self.hindrance {
+            return (state, Some(reason.clone()));
         }
         match &self.running {
             None => (

@@ -96,7 +96,13 @@ async fn definitions(config: &Config, client: &Client, found: &mut Found) -> Res
                 continue;
             }
         };
-        statements(client, &index.name, &compiled, found).await;
+        let role = role(client).await?;
+        found
+            .findings
+            .extend(compiled.rights(&role).locate(&index.name, &index.spans));
+        if !found.findings.has_errors() {
+            statements(client, &index.name, &compiled, found).await;
+        }
         let Some(sink) = index
             .sinks
             .first()
@@ -116,6 +122,15 @@ async fn definitions(config: &Config, client: &Client, found: &mut Found) -> Res
         );
     }
     Ok(())
+}
+
+/// The name of the role, quoted where it has to be.
+async fn role(client: &Client) -> Result<String, Transient> {
+    let row = client
+        .query_one("SELECT quote_ident(current_user)", &[])
+        .await
+        .map_err(postgres("asking for the role"))?;
+    row.try_get(0).map_err(postgres("asking for the role"))
 }
 
 fn needs(compiled: &Compiled) -> Vec<Value> {

@@ -34,7 +34,10 @@ pub(super) async fn check(config: &Config, found: &mut Found) {
             Err(failure) => found.unreachable(
                 Diagnostic::error(
                     "E602",
-                    format!("sink {name} cannot be used: {}", chain(&failure)),
+                    format!(
+                        "OpenSearch of sink {name} cannot be used: {}",
+                        chain(&failure)
+                    ),
                 )
                 .help("check url, credentials and certificates of the sink"),
             ),

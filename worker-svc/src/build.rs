@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use model::{Change, DocumentVersion, Epoch, Incarnation, ServerRun, TableName};
+use model::{Change, DocumentVersion, Epoch, Incarnation, ServerRun, SourceCause, TableName};
 use runtime::postgres::Pool;
 use tokio::sync::watch;
 
@@ -73,7 +73,7 @@ pub struct Limits {
     pub batch_bytes: usize,
     /// Documents of one batch; above, they are shared through `{p}.fanout`.
     pub fanout_threshold: usize,
-    /// Of a statement. Half of the age that a write may have at most.
+    /// Of a statement, zero for none; never more than half of [`OLDEST_WRITE`].
     pub statement_timeout: Duration,
     /// How long a build waits for a table lock.
     pub lock_timeout: Duration,
@@ -81,7 +81,7 @@ pub struct Limits {
 
 /// The age rule (design 5): a write whose snapshot is older is built again, because the
 /// version of a delete may have been forgotten meanwhile.
-pub const OLDEST_WRITE: Duration = Duration::from_secs(60);
+pub const OLDEST_WRITE: Duration = Duration::from_mins(1);
 
 /// What is to be built.
 #[derive(Debug, Clone)]
@@ -199,11 +199,18 @@ impl Builder {
     pub fn new(parts: Parts) -> Self {
         /// A first guess; corrected by every build.
         const DOCUMENT_BYTES: usize = 1024;
+        // Half of the age that a write may have at most; zero means no limit of one's own.
+        let longest = OLDEST_WRITE / 2;
+        let configured = Some(parts.limits.statement_timeout).filter(|limit| !limit.is_zero());
+        let limits = Limits {
+            statement_timeout: configured.map_or(longest, |limit| limit.min(longest)),
+            ..parts.limits
+        };
         Builder {
             pool: parts.pool,
             paths: parts.paths,
             statements: parts.statements,
-            limits: parts.limits,
+            limits,
             incarnations: parts.incarnations,
             announce: parts.announce,
             control: parts.control,
@@ -230,6 +237,14 @@ impl Builder {
             timeline: word.timeline,
         })
         .ok_or_else(|| Transient::Waiting(String::from("capture's first announcement")))
+    }
+
+    /// Why an epoch began, in capture's words, if they have arrived.
+    #[must_use]
+    pub fn cause_of(&self, epoch: Epoch) -> Option<(SourceCause, String)> {
+        let view = self.control.borrow();
+        let word = view.epochs().find(|word| word.epoch == epoch);
+        word.map(|word| (word.cause, word.reason))
     }
 
     /// One try.

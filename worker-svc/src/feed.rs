@@ -173,8 +173,8 @@ impl Feed {
             let turn = tokio::select! { biased;
                 () = shutdown.requested() => return self.drain().await,
                 Some((kind, ended)) = self.running.next() => self.job_ended(kind, ended),
-                answer = answer(&mut self.asking) => self.answered(answer),
-                _ = tick.tick() => self.look_after(),
+                answer = answer(&mut self.asking) => { self.answered(answer); Ok(()) }
+                _ = tick.tick() => { self.look_after(); Ok(()) }
                 () = inbox.changed() => Ok(()),
             };
             let turn = match turn {
@@ -266,7 +266,7 @@ impl Feed {
         loop {
             let inbox = self.consuming.inbox();
             let chunks_wait = inbox.has(Lane::Fanout) || inbox.has(Lane::Backfill);
-            let has_room = self.slots.splits_allow(self.progress.splits());
+            let has_room = Slots::splits_allow(self.progress.splits());
             if has_room && self.slots.takes_live(chunks_wait) && inbox.has(Lane::Changes) {
                 if self.start_batch()? {
                     continue;
@@ -290,7 +290,7 @@ impl Feed {
             .push(work.map(move |ended| (kind, ended)).boxed());
     }
 
-    fn look_after(&mut self) -> Result<(), FeedEnd> {
+    fn look_after(&mut self) {
         let now = Instant::now();
         let is_due = self.finished > 0 || now.duration_since(self.committed_at) >= IDLE_COMMIT;
         if is_due {
@@ -307,7 +307,6 @@ impl Feed {
             self.ask();
         }
         self.report(now);
-        Ok(())
     }
 
     fn commit(&mut self) {
@@ -346,26 +345,28 @@ impl Feed {
         );
     }
 
-    fn answered(&mut self, (question, answer): Asked) -> Result<(), FeedEnd> {
+    fn answered(&mut self, (question, answer): Asked) {
         match (question, answer) {
             (Question::Passed, Ok(committed)) => {
                 self.progress.group_passed(&committed);
                 self.finished = self.finished.saturating_add(1);
             }
             (Question::Ends, Ok(ends)) => {
-                let stands = self
+                let stands: BTreeMap<_, _> = self
                     .progress
                     .parts()
                     .filter(|part| part.lane == Lane::Changes)
                     .filter_map(|part| Some((part.partition, self.progress.offset(part)?)))
                     .collect();
-                self.freshness.ends(&ends, &stands);
+                // Without partitions there is nothing to say.
+                if !stands.is_empty() {
+                    self.freshness.ends(&ends, &stands);
+                }
             }
             (_, Err(error)) => {
                 tracing::debug!(feed = %self.parts.id, error = %crate::error::chain(&error), "Kafka did not answer");
             }
         }
-        Ok(())
     }
 
     /// Stop was asked for: intake off, work in flight finished, offsets committed.

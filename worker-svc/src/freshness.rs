@@ -133,6 +133,7 @@ mod tests {
         )
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as the watermark comes")]
     fn at(lsn: u64) -> Option<Reached> {
         Some(Reached {
             epoch: Epoch::new(1),

@@ -58,6 +58,9 @@ pub struct Hop<'a> {
     pub arrays: Vec<Vec<String>>,
 }
 
+/// The distinct tuples of each path, by table and place of the path.
+type Tuples<'t, 'a> = BTreeMap<(&'t TableName, usize), (&'a Path, BTreeSet<Vec<String>>)>;
+
 /// What a batch asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Resolution<'a> {
@@ -83,8 +86,7 @@ impl Paths {
         changes: impl IntoIterator<Item = &'c Change>,
     ) -> Result<Resolution<'a>, Definite> {
         let mut keys = BTreeSet::new();
-        let mut tuples: BTreeMap<(&TableName, usize), (&'a Path, BTreeSet<Vec<String>>)> =
-            BTreeMap::new();
+        let mut tuples: Tuples<'_, 'a> = BTreeMap::new();
         for change in changes {
             let Some((table, paths)) = self.by_table.get_key_value(&change.table) else {
                 continue;
@@ -130,10 +132,10 @@ fn tuples_of(change: &Change, columns: &[ColumnName]) -> Result<Vec<Vec<String>>
         }
         let mut tuple = Vec::with_capacity(columns.len());
         for column in columns {
-            let value = side
-                .value(change, column)
+            let held = side
+                .held(change, column)
                 .ok_or_else(|| missing(change, column))?;
-            tuple.extend(value.map(str::to_owned));
+            tuple.extend(held.value.clone());
         }
         if tuple.len() == columns.len() && !tuples.contains(&tuple) {
             tuples.push(tuple);
@@ -163,8 +165,8 @@ impl Side {
         }
     }
 
-    /// The column's value on this side; `None` when the record does not hold it.
-    fn value<'c>(self, change: &'c Change, column: &ColumnName) -> Option<Option<&'c str>> {
+    /// The column on this side; `None` when the record does not hold it.
+    fn held<'c>(self, change: &'c Change, column: &ColumnName) -> Option<&'c ColumnValue> {
         let places: [Option<&'c [ColumnValue]>; 4] = match self {
             Side::New => [change.after.as_deref(), Some(&change.key), None, None],
             // What did not change is held by the new side only.
@@ -183,7 +185,6 @@ impl Side {
             .flatten()
             .flatten()
             .find(|held| held.name == *column)
-            .map(|held| held.value.as_deref())
     }
 }
 

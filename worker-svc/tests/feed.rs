@@ -1,6 +1,15 @@
 //! A feed on real servers, with capture and the coordinator played by the test. Needs the
 //! stack of `deploy/up`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    clippy::too_many_lines,
+    reason = "helpers of tests"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,11 +40,11 @@ use worker_svc::feed::{
     Worker, Writer,
 };
 use worker_svc::metrics::{FeedMetrics, Metrics};
-use worker_svc::registry::{Incarnations, Registry};
+use worker_svc::registry::{GenerationRecord, Incarnations, Registry};
 use worker_svc::resolve::{How, Path, Paths};
 use worker_svc::sink::{Made, Options, Sink};
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 const PARTITIONS: u16 = 3;
 const EPOCH: Epoch = Epoch::FIRST;
 
@@ -97,6 +106,7 @@ struct Stage {
     feed: FeedId,
     group: String,
     incarnations: Arc<Incarnations>,
+    registry: Registry,
     metrics: FeedMetrics,
     producer: Acknowledged,
     shutdown: Shutdown,
@@ -183,7 +193,8 @@ impl Stage {
         let stage = Stage {
             group: feed.group(&name, &format!("{name}_")),
             metrics: Metrics::new().feed(&feed),
-            incarnations: Arc::new(Incarnations::new(registry)),
+            incarnations: Arc::new(Incarnations::new(registry.clone())),
+            registry,
             name,
             producer: kafka.acknowledged().unwrap(),
             kafka,
@@ -383,6 +394,7 @@ impl Stage {
             on_error: self.setting.on_error,
             refusals: Refusals::new(),
             fence: consuming.fence().clone(),
+            registry: self.registry.clone(),
             metrics: self.metrics.clone(),
             shutdown: shutdown.clone(),
             block_bytes: 0.into(),
@@ -777,23 +789,51 @@ async fn chunks_seed_the_index_in_batches_and_wait_for_visible_from() {
 }
 
 #[tokio::test]
-async fn r2_a_chunk_of_a_table_that_was_rewritten_stops_the_feed() {
+async fn r2_a_chunk_of_a_rewritten_table_asks_for_a_new_plan_before_its_offset_moves() {
+    // GIVEN a generation whose plan names a file node, and a rewrite after it
     let stage = Stage::new(Setting::default()).await;
     stage
         .sql("INSERT INTO {p}_users VALUES (1, 'Ann', NULL)")
         .await;
     let x0 = stage.sql("SELECT 1").await;
     let chunk = stage.seed_chunk(0, None, x0).await;
+    let record: GenerationRecord = serde_json::from_value(json!({
+        "index": "users", "number": 1, "sink": "main", "topic_prefix": stage.name, "group": stage.group,
+        "index_name": stage.index(), "state": "building", "cause": "first", "made_by": "test",
+        "definition": "{}", "definition_hash": "", "index_body": {}, "source_fingerprint": "", "tables": [],
+        "root": "public.users", "key": [], "needs": {}, "created_at_us": 0,
+        "product_version": "", "plan": {"id": "seed", "attempt": 0, "chunk_rows": 1, "leaves": [],
+            "chunks": 1, "partitions": 1, "starts": [], "at_us": 0},
+    }))
+    .unwrap();
+    stage
+        .registry
+        .create(record)
+        .await
+        .unwrap()
+        .expect("it is new");
     stage
         .sql("ALTER TABLE {p}_users ALTER COLUMN share TYPE int8")
         .await;
     stage.publish_chunk(&chunk).await;
 
-    let mut running = stage.start();
-    let FeedEnd::Stopped(reason) = running.end().await else {
-        panic!("it did not stop")
-    };
-    assert_eq!(reason.rule().code, "repair_needed");
+    // WHEN a feed meets the chunk
+    let running = stage.start();
+    stage.committed(&stage.topics.backfill()).await;
+
+    // THEN a new plan is asked for, and nothing was built from it
+    let id = GenerationRecord::id_of("users", Generation::FIRST);
+    let record: GenerationRecord = stage
+        .registry
+        .get(&id)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap()
+        .record;
+    assert_eq!(record.plan.unwrap().replan.len(), 1);
+    assert_eq!(stage.count().await, 0);
+    running.stop().await;
     stage.end().await;
 }
 

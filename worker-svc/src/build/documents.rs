@@ -57,6 +57,13 @@ impl Built {
         self.documents.push(Document { id, key, body });
     }
 
+    /// Only what is to be deleted.
+    #[must_use]
+    pub fn deletes_only(mut self) -> Self {
+        self.documents.retain(|document| document.body.is_none());
+        self
+    }
+
     /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -73,9 +73,11 @@ impl Builder {
                 run
             }
             Err(error) => {
-                session.roll_back().await;
                 return match error {
-                    Failed::Attempt(attempt) => Ok(Ok(Paged::Not(attempt))),
+                    Failed::Attempt(attempt) => {
+                        session.roll_back().await;
+                        Ok(Ok(Paged::Not(attempt)))
+                    }
                     Failed::Definite(definite) => Ok(Err(definite)),
                     Failed::Transient(transient) => Err(transient),
                 };
@@ -129,7 +131,7 @@ impl Transaction<'_> {
         let parameters: Vec<&(dyn ToSql + Sync)> = hop
             .arrays
             .iter()
-            .map(|array| array as &(dyn ToSql + Sync))
+            .map(|array| -> &(dyn ToSql + Sync) { array })
             .collect();
         let rows = self
             .session

@@ -52,7 +52,7 @@ impl Failed {
             Failed::Attempt(Attempt::TooSlow { .. }) => {
                 Failed::Attempt(Attempt::TooSlow { keys: Some(asked) })
             }
-            other => other,
+            Failed::Attempt(_) | Failed::Definite(_) | Failed::Transient(_) => self,
         }
     }
 }
@@ -102,9 +102,13 @@ pub(super) async fn run(
             Ok(Ok(ended))
         }
         Err(failed) => {
-            session.roll_back().await;
+            // Otherwise the connection is dropped: its prepared statements may be what
+            // fails (a table that was altered).
             match failed {
-                Failed::Attempt(attempt) => Ok(Ok(Ended::Attempt(attempt))),
+                Failed::Attempt(attempt) => {
+                    session.roll_back().await;
+                    Ok(Ok(Ended::Attempt(attempt)))
+                }
                 Failed::Definite(definite) => Ok(Err(definite)),
                 Failed::Transient(transient) => Err(transient),
             }
@@ -201,7 +205,7 @@ impl Transaction<'_> {
         let client = self.session.client()?;
         let read_at = Instant::now();
         // Polled in this order, so sent in this order, without waiting in between.
-        let (before, begun, snapshot, found) = futures_util::join!(
+        let (before, locked, snapshot, found) = futures_util::join!(
             client.query_one(&run_statement, &[]),
             client.batch_execute(&begin),
             client.query_one(&snapshot_statement, &[]),
@@ -212,7 +216,7 @@ impl Transaction<'_> {
             ),
         );
         let seen = read(&before.map_err(failed("reading the server's run"))?)?;
-        begun.map_err(failed("locking the tables"))?;
+        locked.map_err(failed("locking the tables"))?;
         let snapshot = snapshot.map_err(failed("reading the snapshot"))?;
         let snapshot: &str = snapshot
             .try_get(0)
@@ -265,7 +269,7 @@ impl Transaction<'_> {
         let parameters: Vec<&(dyn ToSql + Sync)> = hop
             .arrays
             .iter()
-            .map(|array| array as &(dyn ToSql + Sync))
+            .map(|array| -> &(dyn ToSql + Sync) { array })
             .collect();
         let rows = self
             .session
@@ -307,7 +311,7 @@ impl Transaction<'_> {
         let arrays = arrays(&keys, self.builder.statements.key.len())?;
         let parameters: Vec<&(dyn ToSql + Sync)> = arrays
             .iter()
-            .map(|array| array as &(dyn ToSql + Sync))
+            .map(|array| -> &(dyn ToSql + Sync) { array })
             .collect();
         let rows = self
             .session

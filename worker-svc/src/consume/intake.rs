@@ -177,10 +177,12 @@ impl Intake {
     }
 
     fn report(&self, error: &Error) {
-        match error.kind() {
-            ErrorKind::OffsetOutOfRange => self.find_out_of_range(),
-            ErrorKind::Fatal => self.inbox.trouble(Trouble::Broken(error.to_string())),
-            _ => self.inbox.trouble(Trouble::Waiting(error.to_string())),
+        if error.kind() == ErrorKind::OffsetOutOfRange {
+            self.find_out_of_range();
+        } else if error.kind() == ErrorKind::Fatal {
+            self.inbox.trouble(Trouble::Broken(error.to_string()));
+        } else {
+            self.inbox.trouble(Trouble::Waiting(error.to_string()));
         }
     }
 

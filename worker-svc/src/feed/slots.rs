@@ -65,7 +65,7 @@ impl Slots {
         self.chunks == 0 || self.live.saturating_add(self.chunks) < self.all
     }
 
-    pub(super) fn splits_allow(&self, splits: usize) -> bool {
+    pub(super) fn splits_allow(splits: usize) -> bool {
         splits < MOST_SPLITS
     }
 

@@ -73,7 +73,11 @@ impl Feed {
                 let Read::Record(change) = self.decode::<Change>(part, *offset, bytes)? else {
                     return Ok(Read::NotYet);
                 };
-                let judged = self.parts.scope.judge(&change).map_err(FeedEnd::Stopped)?;
+                let judged = self
+                    .parts
+                    .scope
+                    .judge(&change)
+                    .map_err(|reason| self.stopped(reason))?;
                 self.freshness.saw(&change);
                 let source = RecordPosition {
                     topic: topic.clone(),
@@ -86,6 +90,20 @@ impl Feed {
         };
         taken.map_err(|gap| FeedEnd::Stopped(gap.into_definite(topic)))?;
         Ok(Read::Record(()))
+    }
+
+    /// A new epoch is named with capture's own reason, as far as it has arrived.
+    fn stopped(&self, reason: Definite) -> FeedEnd {
+        let Definite::NewEpoch { was, is, .. } = reason else {
+            return FeedEnd::Stopped(reason);
+        };
+        let known = self.parts.worker.builder.cause_of(is);
+        FeedEnd::Stopped(known.map_or(reason, |(cause, reason)| Definite::NewEpoch {
+            was,
+            is,
+            cause,
+            reason,
+        }))
     }
 
     /// Takes one chunk: of a fan-out before one of a plan. `false` when none was started.
@@ -134,6 +152,14 @@ impl Feed {
             self.consuming.inbox().put_back(part.lane, vec![arrival]);
             return Ok(Read::NotYet);
         };
+        if !chunk.settles.is_empty() {
+            return Err(FeedEnd::Stopped(Definite::Unreadable {
+                topic,
+                partition: part.partition,
+                offset,
+                reason: String::from("it settles dead letters, which this version cannot"),
+            }));
+        }
         self.parts.metrics.consumed(part.lane.name(), 1);
         let ticket = take_chunk(&mut self.progress, part, number, offset)
             .map_err(|gap| FeedEnd::Stopped(gap.into_definite(topic.clone())))?

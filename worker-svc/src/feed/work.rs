@@ -21,15 +21,16 @@ use super::status::{Hindrance, Line};
 use super::write::{Writer, Written};
 use crate::assignment::Fence;
 use crate::batch::Batch;
-use crate::build::{Attempt, Blocks, Builder, Built, Gate, Request, Unseen, VisibleFrom};
+use crate::build::{Attempt, Blocks, Builder, Built, Gate, Request, Unseen, VisibleFrom, now_us};
 use crate::dead_letter::{DeadLetters, Failure, Letter};
 use crate::error::chain;
 use crate::fanout::{Ends, Fanout, Split};
 use crate::metrics::FeedMetrics;
 use crate::offsets::Ticket;
+use crate::registry::{Changed, GenerationRecord, Registry, Replan};
 use crate::resolve::DocumentKey;
 use crate::{Definite, Transient};
-use bisect::Step;
+use bisect::{Bisected, Step};
 
 /// Why a job did not end well.
 #[derive(Debug)]
@@ -96,6 +97,8 @@ pub struct Worker {
     pub refusals: Refusals,
     /// Whose tickets still count.
     pub fence: Fence,
+    /// Where a rewrite of the root table is noted.
+    pub registry: Registry,
     /// The feed's metrics.
     pub metrics: FeedMetrics,
     /// The feed's stop.
@@ -223,8 +226,13 @@ impl Doing<'_> {
                 self.unseen.reset();
                 self.worker.learn_blocks(&step, built.bytes());
                 if !left.is_empty() {
-                    steps.push(Step::keys(left));
+                    steps.push(step.rest(left));
                 }
+                let built = if step.is_check() {
+                    built.deletes_only()
+                } else {
+                    built
+                };
                 self.written(&built, steps).await
             }
             Attempt::Unseen(unseen) => {
@@ -244,7 +252,7 @@ impl Doing<'_> {
                 message,
                 keys,
             } => {
-                if let Some(unbuildable) = step.bisect(keys, steps) {
+                if let Bisected::Found(unbuildable) = step.bisect(keys, steps) {
                     let failure = Failure {
                         stage: Stage::Build,
                         status: None,
@@ -265,7 +273,7 @@ impl Doing<'_> {
                 step.halve_blocks(steps);
                 Ok(())
             }
-            Attempt::Replan { found } => Err(self.replan(found).into()),
+            Attempt::Replan { found } => self.replan(found).await,
         }
     }
 
@@ -336,6 +344,7 @@ impl Doing<'_> {
         let Written {
             refused,
             mut again,
+            check,
             higher,
             whole_request_refused,
         } = written;
@@ -346,7 +355,7 @@ impl Doing<'_> {
             }
             .into());
         }
-        if refused.len() + again.len() < built.documents.len() {
+        if refused.len() + again.len() + check.len() < built.documents.len() {
             self.worker.refusals.interrupted();
         }
         if let Some(incarnation) = higher {
@@ -371,6 +380,9 @@ impl Doing<'_> {
                 change,
             };
             self.bury(&letter).await?;
+        }
+        if !check.is_empty() {
+            steps.push(Step::check(check));
         }
         if !again.is_empty() {
             again.sort_unstable();
@@ -463,7 +475,12 @@ impl Doing<'_> {
             Attempt::RowFault { sqlstate, .. } => {
                 return Err(Definite::Unbuildable { sqlstate }.into());
             }
-            _ => self.pause().await?,
+            Attempt::Built { .. }
+            | Attempt::RunChanged
+            | Attempt::TooMany
+            | Attempt::TooSlow { .. }
+            | Attempt::TooLarge
+            | Attempt::Replan { .. } => self.pause().await?,
         }
         steps.push(step);
         Ok(())
@@ -479,21 +496,47 @@ impl Doing<'_> {
         self.shared = Some(all.into_iter().collect());
     }
 
-    fn replan(&self, found: Option<u32>) -> Definite {
-        let table = match self.job {
-            Job::Chunk { chunk, .. } => match &chunk.work {
-                ChunkWork::Blocks { table, .. } => table.to_string(),
-                ChunkWork::Keys(_) => String::new(),
-            },
-            Job::Live(_) => String::new(),
+    /// The chunk's table is not the one that was planned: the whole of it is planned anew,
+    /// durably asked for before the chunk's offset may move.
+    async fn replan(&mut self, found: Option<u32>) -> Result<(), Halt> {
+        let Job::Chunk { chunk, .. } = self.job else {
+            return Err(impossible().into());
         };
-        let detail = match found {
-            Some(_) => "it was rewritten or truncated while it was being seeded",
-            None => "it was dropped or detached while it was being seeded",
-        };
-        Definite::RepairNeeded {
+        let ChunkWork::Blocks {
             table,
-            detail: detail.to_owned(),
+            oid,
+            file_node,
+            ..
+        } = &chunk.work
+        else {
+            return Err(impossible().into());
+        };
+        let noticed = Replan {
+            table: table.clone(),
+            oid: *oid,
+            file_node: *file_node,
+            found,
+            at_us: now_us(),
+        };
+        let feed = &chunk.feed;
+        loop {
+            let registry = &self.worker.registry;
+            let asked =
+                registry.request_replan(&feed.index, feed.generation, &chunk.plan, &noticed);
+            match asked.await {
+                Ok(changed) => {
+                    if let Changed::Missing = changed? {
+                        return Err(Definite::Registry {
+                            id: GenerationRecord::id_of(&feed.index, feed.generation),
+                            reason: String::from("it is gone, and a new plan cannot be noted"),
+                        }
+                        .into());
+                    }
+                    tracing::info!(%feed, %table, "the table was rewritten or is gone; it is planned anew");
+                    return Ok(());
+                }
+                Err(transient) => self.trouble(&transient).await?,
+            }
         }
     }
 
@@ -512,7 +555,10 @@ impl Doing<'_> {
         self.worker.metrics.retried(match transient {
             Transient::Kafka { .. } => "kafka",
             Transient::Sink { .. } => "opensearch",
-            _ => "postgres",
+            Transient::Postgres { .. }
+            | Transient::OldPrimary { .. }
+            | Transient::Waiting(_)
+            | Transient::Task(_) => "postgres",
         });
         self.pause().await
     }

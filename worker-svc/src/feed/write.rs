@@ -48,6 +48,8 @@ pub struct Written {
     pub refused: Vec<(usize, Refusal)>,
     /// To be built again from a new snapshot.
     pub again: Vec<DocumentKey>,
+    /// Created by a slow request: does the row still exist?
+    pub check: Vec<DocumentKey>,
     /// The index holds versions of this incarnation, which is higher than ours.
     pub higher: Option<Incarnation>,
     /// All of a request, more than a few, were refused for this one reason.
@@ -109,7 +111,8 @@ impl Writer {
             if !is_fresh(built.read_at, Instant::now()) {
                 self.metrics.dropped("too_old");
                 again(built, pending, &mut written);
-                break;
+                // What hinders it stays in the status.
+                return Ok(written);
             }
             let round = self.round(built, &pending, bounds, &mut written).await?;
             if round.pending.len() < pending.len() {
@@ -206,9 +209,9 @@ impl Writer {
                 let verdict = outcome::of_request(&answer, items);
                 self.metrics.bulk(word(&verdict), bytes, took);
                 if is_overload(&verdict) {
-                    permit.overloaded()
+                    permit.overloaded();
                 } else {
-                    permit.succeeded()
+                    permit.succeeded();
                 }
                 self.metrics.bulk_allowed(self.room.allowed());
                 Sending::Verdict(verdict, took)
@@ -317,7 +320,7 @@ impl Writer {
                 }
                 Outcome::Applied(Applied::Created) if took > SLOW_CREATE => {
                     self.metrics.dropped("slow_create");
-                    again(built, [place], written);
+                    written.check.extend(key_of(built, place));
                 }
                 Outcome::Applied(_) => applied = applied.saturating_add(1),
                 Outcome::Stale { current } => {
@@ -381,11 +384,15 @@ fn one_reason(sent: usize, refused: &[(usize, Refusal)]) -> Option<String> {
         .then(|| first.without_values())
 }
 
+fn key_of(built: &Built, place: usize) -> Option<DocumentKey> {
+    built
+        .documents
+        .get(place)
+        .map(|document| DocumentKey(document.key.clone()))
+}
+
 fn again(built: &Built, places: impl IntoIterator<Item = usize>, written: &mut Written) {
-    let keys = places
-        .into_iter()
-        .filter_map(|place| built.documents.get(place))
-        .map(|document| DocumentKey(document.key.clone()));
+    let keys = places.into_iter().filter_map(|place| key_of(built, place));
     written.again.extend(keys);
 }
 

@@ -17,11 +17,7 @@ pub(super) enum Step {
     /// Changes of the batch, by their places.
     Changes(Range<usize>),
     /// Documents by key.
-    Keys {
-        keys: Vec<DocumentKey>,
-        /// A single one that failed before: if it fails again it is the row's fault.
-        is_suspect: bool,
-    },
+    Keys { keys: Vec<DocumentKey>, why: Why },
     /// A range of blocks of the chunk's table.
     Blocks {
         from: u32,
@@ -31,6 +27,27 @@ pub(super) enum Step {
     },
 }
 
+/// Why documents are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// They are asked for.
+    Asked,
+    /// A single one that failed before: if it fails again it is the row's fault.
+    Suspect,
+    /// They were created by a slow request: only those without a row any more are
+    /// written, as deletes.
+    Check,
+}
+
+/// What came of looking for a row that cannot be built.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Bisected {
+    /// Smaller steps were added.
+    Smaller,
+    /// It is this one, or one whose key is not known.
+    Found(Option<DocumentKey>),
+}
+
 /// An open-ended range is cut here: about a chunk of small rows.
 const OPEN_ENDED_BLOCKS: u32 = 128;
 
@@ -38,8 +55,34 @@ impl Step {
     pub(super) fn keys(keys: Vec<DocumentKey>) -> Self {
         Step::Keys {
             keys,
-            is_suspect: false,
+            why: Why::Asked,
         }
+    }
+
+    pub(super) fn check(keys: Vec<DocumentKey>) -> Self {
+        Step::Keys {
+            keys,
+            why: Why::Check,
+        }
+    }
+
+    /// The keys that did not fit, for the same reason.
+    pub(super) fn rest(&self, keys: Vec<DocumentKey>) -> Self {
+        if self.is_check() {
+            Step::check(keys)
+        } else {
+            Step::keys(keys)
+        }
+    }
+
+    pub(super) fn is_check(&self) -> bool {
+        matches!(
+            self,
+            Step::Keys {
+                why: Why::Check,
+                ..
+            }
+        )
     }
 
     /// All of a job.
@@ -96,38 +139,26 @@ impl Step {
                     },
                 ])
             }
-            other => Ok(other),
+            Step::Blocks { .. } | Step::Changes(_) | Step::Keys { .. } => Ok(self),
         }
     }
 
-    /// A row of this step cannot be built. `Some`: it is found, or its key if that is
-    /// known; `None`: smaller steps were added.
-    pub(super) fn bisect(
-        self,
-        keys: Option<Vec<DocumentKey>>,
-        steps: &mut Vec<Step>,
-    ) -> Option<Option<DocumentKey>> {
+    /// A row of this step cannot be built.
+    pub(super) fn bisect(self, keys: Option<Vec<DocumentKey>>, steps: &mut Vec<Step>) -> Bisected {
         match (self, keys) {
             (
                 Step::Keys {
                     mut keys,
-                    is_suspect: true,
+                    why: Why::Suspect,
                 },
                 _,
-            ) => return Some(keys.pop()),
-            (
-                Step::Keys {
-                    keys,
-                    is_suspect: false,
-                },
-                _,
-            )
-            | (Step::Changes(_), Some(keys)) => {
+            ) => return Bisected::Found(keys.pop()),
+            (Step::Keys { keys, .. }, _) | (Step::Changes(_), Some(keys)) => {
                 halve_keys(keys, steps);
             }
             (Step::Changes(range), None) => {
                 if range.len() <= 1 {
-                    return Some(None);
+                    return Bisected::Found(None);
                 }
                 halve_changes(range, steps);
             }
@@ -136,10 +167,10 @@ impl Step {
                     only_keys: true, ..
                 },
                 _,
-            ) => return Some(None),
+            ) => return Bisected::Found(None),
             (blocks @ Step::Blocks { .. }, _) => blocks.halve_blocks(steps),
         }
-        None
+        Bisected::Smaller
     }
 
     /// The step takes too long.
@@ -212,7 +243,7 @@ fn halve_keys(mut keys: Vec<DocumentKey>, steps: &mut Vec<Step>) {
         // Once more, in a fresh transaction.
         steps.push(Step::Keys {
             keys,
-            is_suspect: true,
+            why: Why::Suspect,
         });
         return;
     }
@@ -252,10 +283,9 @@ mod tests {
                 Step::Blocks { .. } => panic!("no blocks here"),
             };
             if asked.iter().any(|key| bad.contains(key)) {
-                found.extend(
-                    step.bisect(Some(asked), &mut steps)
-                        .map(|key| key.expect("its key is known")),
-                );
+                if let Bisected::Found(key) = step.bisect(Some(asked), &mut steps) {
+                    found.push(key.expect("its key is known"));
+                }
             } else {
                 built.extend(asked);
             }
@@ -277,11 +307,14 @@ mod tests {
     #[test]
     fn a_single_row_is_blamed_only_after_it_failed_twice() {
         let mut steps = Vec::new();
-        assert_eq!(Step::keys(keys(&["a"])).bisect(None, &mut steps), None);
+        assert_eq!(
+            Step::keys(keys(&["a"])).bisect(None, &mut steps),
+            Bisected::Smaller
+        );
         let again = steps.pop().expect("it is tried again");
         assert_eq!(
             again.bisect(None, &mut steps),
-            Some(Some(keys(&["a"]).remove(0)))
+            Bisected::Found(Some(keys(&["a"]).remove(0)))
         );
     }
 

@@ -225,7 +225,7 @@ async fn waiting_for_an_index_ends_at_once_when_the_feed_is_asked_to_stop() {
     // WHEN stop is asked for once it waits
     let stop = async {
         let deadline = Instant::now() + Duration::from_secs(20);
-        let far = Instant::now() + Duration::from_secs(60);
+        let far = Instant::now() + Duration::from_mins(1);
         while !matches!(status.hindrance(far), Some(Hindrance::Waiting(_))) {
             assert!(Instant::now() < deadline, "it does not say that it waits");
             tokio::task::yield_now().await;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 /// Reads the tables named by `$1 text[]` (schemas) and `$2 text[]` (names): one JSON text each.
 /// What does not exist gives no row.
-pub const CATALOG_SQL: &str = r#"
+pub const CATALOG_SQL: &str = r"
 SELECT json_build_object(
   'schema', ns.nspname, 'name', c.relname, 'oid', c.oid::int8, 'kind', c.relkind::text,
   'persistence', c.relpersistence::text, 'is_partition', c.relispartition, 'row_security', row_security_active(c.oid), 'select', has_table_privilege(c.oid, 'SELECT'),
@@ -62,7 +62,7 @@ FROM (SELECT DISTINCT s, n FROM unnest($1::text[], $2::text[]) AS wanted(s, n)) 
 JOIN pg_namespace ns ON ns.nspname = wanted.s
 JOIN pg_class c ON c.relnamespace = ns.oid AND c.relname = wanted.n
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-"#;
+";
 
 /// The tables that a definition names, as the database has them.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -113,6 +113,7 @@ pub enum RelationKind {
 }
 
 /// A table as the database has it.
+#[expect(clippy::struct_excessive_bools, reason = "one per fact of the catalog")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     /// Its exact name.
@@ -248,6 +249,7 @@ impl Table {
     }
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "one per fact of the catalog")]
 #[derive(Deserialize)]
 struct RawTable {
     schema: String,

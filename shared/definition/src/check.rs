@@ -10,5 +10,5 @@ pub(crate) mod config;
 pub(crate) mod schema;
 mod supported;
 
-pub(crate) use supported::{refuse_unsupported, refuse_unsupported_config};
+pub(crate) use supported::refuse_unsupported_config;
 pub use value::{parse_duration, parse_size};

@@ -10,13 +10,16 @@
 //! ```
 
 mod place;
+mod accept;
+mod advice;
+mod route;
+mod key;
+mod condition;
 mod value;
 mod sql;
-mod condition;
-mod route;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use model::{ColumnName, Needs, TableName};
 use serde_json::json;
@@ -136,6 +139,18 @@ pub fn compile(
     })
 }
 
+/// Everything that group B of `check` finds in definition and catalog, warnings included; but for
+/// what the current role may read, because only workers read tables.
+#[must_use]
+pub fn check(definition: &IndexDefinition, catalog: &Catalog) -> Diagnostics {
+    let mut walk = place::Walk::new(catalog);
+    walk.root(definition);
+    if !walk.findings.has_errors() {
+        advice::advise(&walk.places, &mut walk.findings);
+    }
+    walk.findings
+}
+
 /// What is needed of the stream.
 ///
 /// # Errors
@@ -177,9 +192,11 @@ fn fingerprint(needs: &Needs, places: &[place::Place<'_>], catalog: &Catalog) ->
             json!({ "oid": table.oid, "keys": keys, "columns": columns }),
         );
     }
-    let digest = Sha256::digest(json!(tables).to_string().as_bytes());
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    let mut hash = String::from("sha256:");
+    for byte in Sha256::digest(json!(tables).to_string().as_bytes()) {
+        let _infallible = write!(hash, "{byte:02x}");
+    }
+    hash
 }
 
 /// Every table that a definition names.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::check::config::{self, Config, IndexEntry};
-use crate::check::{refuse_unsupported, refuse_unsupported_config, schema};
+use crate::check::{refuse_unsupported_config, schema};
 use crate::deployment::{Deployment, Index};
 use crate::diagnostic::{Diagnostic, Diagnostics, Spans, place_of};
 use crate::index::IndexDefinition;
@@ -164,9 +164,6 @@ fn read_schema(
         diagnostics.push(named(finding));
     }
     let definition = read.definition?;
-    for finding in refuse_unsupported(&definition, &read.spans) {
-        diagnostics.push(named(finding));
-    }
     Some((Arc::new(definition), Arc::new(read.spans)))
 }
 

@@ -1,7 +1,14 @@
 //! The example of the language reference, taken from the page itself: its files on its tables give
 //! its documents and its mapping.
 
+#![expect(
+    clippy::panic,
+    clippy::expect_used,
+    reason = "helpers fail the test that calls them"
+)]
+
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
@@ -204,7 +211,11 @@ async fn the_routes_of_the_page_lead_to_the_document() {
         let route = routes
             .iter()
             .find(|route| {
-                let names: Vec<_> = route.columns.iter().map(|column| column.as_str()).collect();
+                let names: Vec<_> = route
+                    .columns
+                    .iter()
+                    .map(model::ColumnName::as_str)
+                    .collect();
                 names.join(",") == columns && matches!(route.how, compile::How::Query(_)) == by_sql
             })
             .unwrap_or_else(|| {
@@ -214,7 +225,10 @@ async fn the_routes_of_the_page_lead_to_the_document() {
             let arrays: Vec<Vec<&str>> = values.iter().map(|value| vec![*value]).collect();
             let parameters: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> = arrays
                 .iter()
-                .map(|array| array as &(dyn tokio_postgres::types::ToSql + Sync))
+                .map(|array| {
+                    let array: &(dyn tokio_postgres::types::ToSql + Sync) = array;
+                    array
+                })
                 .collect();
             let rows = client
                 .query(sql, &parameters)
@@ -237,4 +251,62 @@ async fn the_routes_of_the_page_lead_to_the_document() {
     };
     assert_eq!(names(&orders.routing), ["show_id"]);
     assert_eq!(names(&orders.used), ["id", "paid_at", "show_id", "state"]);
+}
+
+#[tokio::test]
+async fn the_statements_of_the_page_are_these() {
+    let client = database("statements").await;
+    let (_, compiled) = compiled(&client, &deployment()).await;
+    let mut text = format!(
+        "-- lock\n{}\n-- build\n{}\n-- chunk\n{}\n",
+        compiled.lock_sql,
+        compiled.build_sql,
+        compiled.chunk_sql(&compiled.root)
+    );
+    for (table, routes) in &compiled.routes {
+        for route in routes {
+            let _infallible = writeln!(text, "-- {table}: {route}");
+            if let compile::How::Query(sql) = &route.how {
+                text.push_str(sql);
+                text.push('\n');
+            }
+        }
+    }
+    // Broken into lines at clauses, so that a difference can be read.
+    let lines = text
+        .replace(" FROM ", "\nFROM ")
+        .replace(" LEFT JOIN ", "\nLEFT JOIN ")
+        .replace("(SELECT ", "\n(SELECT ");
+    insta::assert_snapshot!(lines);
+}
+
+#[tokio::test]
+async fn the_needs_of_the_page_are_those_of_its_table() {
+    let client = database("needs").await;
+    let (_, compiled) = compiled(&client, &deployment()).await;
+    let needs: Vec<String> = compiled
+        .needs
+        .tables()
+        .iter()
+        .map(|(table, needs)| {
+            let list = |columns: &std::collections::BTreeSet<model::ColumnName>| {
+                let names: Vec<&str> = columns.iter().map(model::ColumnName::as_str).collect();
+                names.join(" ")
+            };
+            format!("{table}: {} | {}", list(&needs.routing), list(&needs.used))
+        })
+        .collect();
+    assert_eq!(
+        needs,
+        [
+            "crm.\"Reviews\": show_id | show_id stars",
+            "public.artists:  | id name",
+            "public.halls:  | hall_no seats venue_code",
+            "public.orders: show_id | id paid_at show_id state",
+            "public.show_artists: show_id | artist_id show_id",
+            "public.shows:  | doors extra follows_id hall_no id price_from starts_at status title venue_code withdrawn_at",
+            "public.tickets: order_id | line order_id price seat",
+            "public.venues:  | code lat lon name",
+        ]
+    );
 }

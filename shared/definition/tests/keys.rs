@@ -259,7 +259,11 @@ async fn w4_every_place_of_a_table_leads_to_its_documents() {
         .needs
         .table(&"public.people".parse().expect("a name"))
         .expect("needs");
-    let routing: Vec<&str> = needs.routing.iter().map(|column| column.as_str()).collect();
+    let routing: Vec<&str> = needs
+        .routing
+        .iter()
+        .map(model::ColumnName::as_str)
+        .collect();
     assert_eq!(routing, ["boss", "nick"]);
 }
 

@@ -244,6 +244,48 @@ const WHOLES: &[Case] = &[
         r#""Fine""#,
     ),
     ("text", "NULL", "text: _", "null"),
+    (
+        "inet",
+        "'10.0.0.1/8'",
+        "custom: _, postgres: [inet], opensearch: { type: ip }",
+        r#""10.0.0.1""#,
+    ),
+    (
+        "inet",
+        "'10.0.0.1/8'",
+        "custom: _, postgres: [inet], opensearch: { type: keyword }",
+        r#""10.0.0.1/8""#,
+    ),
+    (
+        "int4range",
+        "'[1,5]'",
+        "custom: _, postgres: [int4range], opensearch: { type: integer_range }",
+        r#"{"gte":1,"lt":6}"#,
+    ),
+    (
+        "numrange",
+        "'(1.5,]'",
+        "custom: _, postgres: [numrange], opensearch: { type: double_range }",
+        r#"{"gt":1.5}"#,
+    ),
+    (
+        "int4range",
+        "'empty'",
+        "custom: _, postgres: [int4range], opensearch: { type: integer_range }",
+        "null",
+    ),
+    (
+        "tstzrange",
+        "'[2024-02-29 12:00+02,infinity)'",
+        "custom: _, postgres: [tstzrange], opensearch: { type: date_range }",
+        r#"{"gte":"2024-02-29T10:00:00+00:00"}"#,
+    ),
+    (
+        "int4multirange",
+        "'{[1,2),[5,6)}'",
+        "custom: _, postgres: [int4multirange], opensearch: { type: integer_range }",
+        r#"[{"gte":1,"lt":2}, {"gte":5,"lt":6}]"#,
+    ),
 ];
 
 const TYPES: &str = "CREATE TYPE mood AS ENUM ('so so', 'Fine'); \

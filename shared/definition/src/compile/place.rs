@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use model::{ColumnName, Needs, TableName, TableNeeds};
 
-use super::{KeyColumn, cast_of};
+use super::{KeyColumn, accept, advice, cast_of};
 use crate::catalog::{Catalog, Column, RelationKind, Table};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::index::{
@@ -155,8 +155,10 @@ impl<'c> Walk<'c> {
         self.need(table, routing, &key, "");
         self.filters(table, &definition.filters, "");
         if let Some(delete) = &definition.soft_delete {
-            self.used(table, &delete.column, "soft_delete");
-            self.filters(table, &delete.when, "soft_delete");
+            if let Some(marker) = self.used(table, &delete.column, "") {
+                advice::marker(table, marker, delete.when.is_empty(), &mut self.findings);
+            }
+            self.filters(table, &delete.when, "");
         }
         self.places.push(Place {
             table,
@@ -207,7 +209,8 @@ impl<'c> Walk<'c> {
         Some(match kind {
             FieldKind::Scalar(scalar) => {
                 let column = self.used(around.table, &scalar.column, path)?;
-                super::value::accepts(around.table, column, kind, path, &mut self.findings);
+                accept::accepts(around.table, column, kind, path, &mut self.findings);
+                advice::scalar(around.table, column, scalar, path, &mut self.findings);
                 MemberValue::Column {
                     column,
                     field: kind.clone(),
@@ -219,7 +222,7 @@ impl<'c> Walk<'c> {
                 ..
             } => {
                 let column = self.used(around.table, column, path)?;
-                super::value::accepts(around.table, column, kind, path, &mut self.findings);
+                accept::accepts(around.table, column, kind, path, &mut self.findings);
                 MemberValue::Column {
                     column,
                     field: kind.clone(),
@@ -233,10 +236,9 @@ impl<'c> Walk<'c> {
                     self.used(around.table, lat, path),
                     self.used(around.table, lon, path),
                 );
-                MemberValue::Geo {
-                    lat: lat?,
-                    lon: lon?,
-                }
+                let (lat, lon) = (lat?, lon?);
+                accept::point(around.table, [lat, lon], path, &mut self.findings);
+                MemberValue::Geo { lat, lon }
             }
             FieldKind::Object(fields) => {
                 let inner = Around { path, ..*around };
@@ -245,6 +247,7 @@ impl<'c> Walk<'c> {
             FieldKind::Constant(value) => MemberValue::Constant(value.clone()),
             FieldKind::BelongsTo(join) | FieldKind::HasOne(join) => {
                 let (meets, level) = self.join(join, path, around)?;
+                advice::first_of_several(kind, level.table, join, path, &mut self.findings);
                 MemberValue::One {
                     meets,
                     level,
@@ -312,7 +315,11 @@ impl<'c> Walk<'c> {
         let table = self.table(&aggregate.table, path)?;
         let written = match &aggregate.function {
             AggregateFunction::Ids { primary_key, .. } => primary_key.as_deref(),
-            _ => None,
+            AggregateFunction::Count
+            | AggregateFunction::Avg(_)
+            | AggregateFunction::Sum(..)
+            | AggregateFunction::Min(..)
+            | AggregateFunction::Max(..) => None,
         };
         let wants_key = matches!(aggregate.function, AggregateFunction::Ids { .. })
             || matches!(&aggregate.link, Link::Through(through) if through.right_references.is_none());
@@ -328,9 +335,12 @@ impl<'c> Walk<'c> {
         };
         if let Some(column) = column {
             let column = self.used(table, column, path)?;
-            super::value::summable(table, column, &aggregate.function, path, &mut self.findings);
+            accept::figure(table, column, &aggregate.function, path, &mut self.findings);
         }
-        self.need(table, &[], &key, path);
+        if let AggregateFunction::Ids { element, .. } = &aggregate.function {
+            accept::ids(table, &key, *element, path, &mut self.findings);
+            self.need(table, &[], &key, path);
+        }
         self.places.push(Place {
             table,
             key: key.clone(),
@@ -492,7 +502,16 @@ impl<'c> Walk<'c> {
             let other = theirs.get(at);
             let own = self.used(own_table, column, path);
             let other = other.and_then(|column| self.used(their_table, column, path));
-            found = found.filter(|()| own.is_some() && other.is_some());
+            let (Some(own), Some(other)) = (own, other) else {
+                found = None;
+                continue;
+            };
+            advice::sides(
+                (own_table, own),
+                (their_table, other),
+                path,
+                &mut self.findings,
+            );
         }
         found
     }
@@ -671,13 +690,16 @@ impl<'c> Walk<'c> {
                 Filter::Column { column, .. } => {
                     self.used(table, column, path);
                 }
-                Filter::Raw(_) => self.needs.add(
-                    table.name.clone(),
-                    TableNeeds {
-                        all_used: true,
-                        ..TableNeeds::default()
-                    },
-                ),
+                Filter::Raw(sql) => {
+                    advice::raw(sql, path, &mut self.findings);
+                    self.needs.add(
+                        table.name.clone(),
+                        TableNeeds {
+                            all_used: true,
+                            ..TableNeeds::default()
+                        },
+                    );
+                }
             }
         }
     }

@@ -60,7 +60,7 @@ fn names_the_key(hop: &Hop<'_>, key: &[KeyColumn]) -> Option<Vec<ColumnName>> {
             .position(|column| *column == key.name)?;
         let column = hop.columns.get(at)?;
         let (from, to) = (hop.child.column(column)?, hop.parent.column(&key.name)?);
-        super::value::reads_as(from, to).then(|| column.clone())
+        super::key::reads_as(from, to).then(|| column.clone())
     };
     key.iter().map(of_key).collect()
 }
@@ -129,7 +129,7 @@ fn query(place: &Place<'_>, first: &Hop<'_>, key: &[KeyColumn]) -> String {
         .iter()
         .enumerate()
         .filter_map(|(at, key)| {
-            Some(super::value::key_text(
+            Some(super::key::key_text(
                 &format!("({})::{}", output.get(at)?, key.cast),
                 &key.cast,
             ))

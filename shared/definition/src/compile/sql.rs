@@ -4,7 +4,7 @@
 use model::ColumnName;
 
 use super::place::{Level, Meets, Member, MemberValue};
-use super::{KeyColumn, condition, value};
+use super::{KeyColumn, cast_of, condition, key, value};
 use crate::catalog::Table;
 use crate::index::{AggregateFunction, Filter, Order, Tag};
 
@@ -25,9 +25,15 @@ impl Statements {
         let mut aliases = Aliases::default();
         let alias = aliases.next();
         let document = object(&root.members, &alias, &mut aliases);
-        let row_id = id(root, &keys, |key| format!("{alias}.{}", key.name.sql()));
-        let requested_id = id(root, &keys, |key| {
-            format!("r.{}::{}", requested(&keys, key), key.cast)
+        let row_id = key::id(root.table, &root.key, |name| {
+            format!("{alias}.{}", name.sql())
+        });
+        let requested_id = key::id(root.table, &root.key, |name| {
+            format!(
+                "r.{}::{}",
+                requested(&keys, name),
+                cast_of(root.table, name)
+            )
         });
         let arrays: Vec<String> = (1..=keys.len()).map(|n| format!("${n}::text[]")).collect();
         let names: Vec<String> = (1..=keys.len()).map(|n| format!("k{n}")).collect();
@@ -37,7 +43,7 @@ impl Statements {
                 format!(
                     "{alias}.{} = r.{}::{}",
                     key.name.sql(),
-                    requested(&keys, key),
+                    requested(&keys, &key.name),
                     key.cast
                 )
             })
@@ -66,7 +72,7 @@ impl Statements {
             .map(|(n, key)| {
                 format!(
                     "{} AS k{}",
-                    value::key_text(&format!("{alias}.{}", key.name.sql()), &key.cast),
+                    key::key_text(&format!("{alias}.{}", key.name.sql()), &key.cast),
                     n + 1
                 )
             })
@@ -96,10 +102,11 @@ impl Aliases {
     }
 }
 
-fn requested(keys: &[KeyColumn], key: &KeyColumn) -> String {
+/// The column of the parameters that holds a key column.
+fn requested(keys: &[KeyColumn], name: &ColumnName) -> String {
     let at = keys
         .iter()
-        .position(|other| other == key)
+        .position(|key| key.name == *name)
         .unwrap_or_default();
     format!("k{}", at + 1)
 }
@@ -116,40 +123,6 @@ fn visible(root: &Level<'_>, alias: &str) -> Option<String> {
         (Some(one), None) | (None, Some(one)) => Some(one),
         (Some(deleted), Some(filters)) => Some(format!("{deleted} AND {filters}")),
     }
-}
-
-/// The document id over the key columns.
-fn id(root: &Level<'_>, keys: &[KeyColumn], column: impl Fn(&KeyColumn) -> String) -> String {
-    let texts: Vec<String> = keys
-        .iter()
-        .map(|key| value::key_text(&column(key), &key.cast))
-        .collect();
-    let plain = keys.iter().all(|key| {
-        root.table
-            .column(&key.name)
-            .is_some_and(value::has_plain_texts)
-    });
-    let joined = match texts.as_slice() {
-        [only] => only.clone(),
-        several => {
-            let escape =
-                |text: &String| format!("replace(replace({text}, '\\', '\\\\'), ':', '\\:')");
-            several
-                .iter()
-                .map(escape)
-                .collect::<Vec<_>>()
-                .join(" || ':' || ")
-        }
-    };
-    // Numbers and the like are short, and no digest: nothing to check per row. Colons in several
-    // of them were escaped above.
-    if plain {
-        return joined;
-    }
-    format!(
-        "(SELECT CASE WHEN octet_length(i) > 512 OR i = '' OR i ~ '^sha256:[0-9a-f]{{64}}$' \
-         THEN 'sha256:' || encode(sha256(convert_to(i, 'UTF8')), 'hex') ELSE i END FROM (SELECT {joined}) AS whole(i))"
-    )
 }
 
 /// A JSON object over the row `alias`.
@@ -257,18 +230,7 @@ fn ids(element: Tag, table: &Table, key: &[ColumnName], from: &str, inner: &str)
             .column(only)
             .map(|column| value::id_element(element, column, &format!("{inner}.{}", only.sql())))
             .unwrap_or_default(),
-        several => {
-            let escape = |column: &ColumnName| {
-                let cast = super::cast_of(table, column);
-                let text = value::key_text(&format!("{inner}.{}", column.sql()), &cast);
-                format!("replace(replace({text}, '\\', '\\\\'), ':', '\\:')")
-            };
-            several
-                .iter()
-                .map(escape)
-                .collect::<Vec<_>>()
-                .join(" || ':' || ")
-        }
+        several => key::id(table, several, |column| format!("{inner}.{}", column.sql())),
     };
     format!(
         "(SELECT coalesce(json_agg({value} ORDER BY {}), '[]'::json) {from})",

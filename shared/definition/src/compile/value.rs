@@ -1,9 +1,12 @@
-//! Values as JSON: what each tag accepts, and the expression that renders it.
+//! Values as JSON: the expression that renders a column under a tag.
 //! Must hold: numbers keep all digits, dates are ISO with `T`, what JSON or the index cannot hold
 //! becomes null and is marked (a TAB before it, which JSON ignores and nothing else writes).
 
-use crate::catalog::{BaseType, Column, Table, TypeKind};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+mod custom;
+
+use super::accept::is;
+use super::key::output_text;
+use crate::catalog::{BaseType, Column, TypeKind};
 use crate::index::{AggregateFunction, FieldKind, Scalar, Tag, Transform};
 
 /// A null that stands for a value that cannot be written.
@@ -11,321 +14,6 @@ const MARKED_NULL: &str = "E'\\tnull'::json";
 
 /// The largest finite double: the mapping's `double` refuses more.
 const LARGEST: &str = "1.797e308";
-
-/// Types whose cast to text gives their output text (booleans spelled out).
-const CAST_IS_OUTPUT: [&str; 19] = [
-    "int2",
-    "int4",
-    "int8",
-    "oid",
-    "float4",
-    "float8",
-    "numeric",
-    "bool",
-    "text",
-    "varchar",
-    "name",
-    "uuid",
-    "date",
-    "timestamp",
-    "timestamptz",
-    "time",
-    "timetz",
-    "bytea",
-    "interval",
-];
-
-/// The text of a key column as ids and parameters use it: Postgres' output text, with its padding,
-/// and booleans spelled out. The value is not NULL.
-pub(super) fn key_text(expression: &str, cast: &str) -> String {
-    let builtin = cast.strip_prefix("pg_catalog.");
-    if builtin.is_some_and(|name| CAST_IS_OUTPUT.contains(&name.trim_matches('"'))) {
-        format!("({expression})::text")
-    } else {
-        // A cast may be something else: it drops the padding of char(n), and gives inet a mask.
-        format!("format('%s', {expression})")
-    }
-}
-
-/// The output text of a value that may be NULL.
-fn output_text(base: &BaseType, value: &str) -> String {
-    let builtin = base.schema == "pg_catalog" && CAST_IS_OUTPUT.contains(&base.name.as_str());
-    if builtin || base.kind == TypeKind::Enum {
-        format!("{value}::text")
-    } else {
-        format!("CASE WHEN {value} IS NULL THEN NULL ELSE format('%s', {value}) END")
-    }
-}
-
-/// Whether the text of every value of one column reads as the value of the other that equals it.
-pub(super) fn reads_as(from: &Column, to: &Column) -> bool {
-    const INTEGERS: [&str; 3] = ["int2", "int4", "int8"];
-    const TEXTS: [&str; 2] = ["text", "varchar"];
-    let (from, to) = match (from.is_array, to.is_array) {
-        (false, false) => (&from.base, &to.base),
-        _ => return from.cast == to.cast,
-    };
-    let both_in = |names: &[&str]| is(from, names) && is(to, names);
-    let width = |base: &BaseType| INTEGERS.iter().position(|name| *name == base.name);
-    (from.schema == to.schema && from.name == to.name)
-        || both_in(&TEXTS)
-        || (both_in(&INTEGERS) && width(from) <= width(to))
-}
-
-/// Whether the texts of a type are always short, not empty, and never of the form of a digest.
-pub(super) fn has_plain_texts(column: &Column) -> bool {
-    !column.is_array
-        && column.base.schema == "pg_catalog"
-        && matches!(
-            column.base.name.as_str(),
-            "int2"
-                | "int4"
-                | "int8"
-                | "oid"
-                | "uuid"
-                | "bool"
-                | "date"
-                | "timestamp"
-                | "timestamptz"
-                | "time"
-                | "float4"
-                | "float8"
-        )
-}
-
-/// Checks that a field accepts its column's type.
-pub(super) fn accepts(
-    table: &Table,
-    column: &Column,
-    field: &FieldKind,
-    path: &str,
-    findings: &mut Diagnostics,
-) {
-    let (word, fits, use_instead) = match field {
-        FieldKind::Scalar(Scalar {
-            tag: Tag::Custom,
-            custom: Some(custom),
-            ..
-        }) => {
-            let named = custom.postgres.iter().any(|name| same_type(name, column));
-            (
-                "custom",
-                named,
-                format!("list {} under postgres", column.type_name),
-            )
-        }
-        FieldKind::Scalar(Scalar { tag, .. }) => (
-            word(*tag),
-            tag_accepts(*tag, &column.base),
-            advice(&column.base),
-        ),
-        FieldKind::Map { .. } => (
-            "map",
-            !column.is_array && is(&column.base, &["json", "jsonb"]),
-            "use a json or jsonb column".to_owned(),
-        ),
-        FieldKind::Geo { .. } => (
-            "geo",
-            !column.is_array
-                && is(
-                    &column.base,
-                    &["json", "jsonb", "text", "varchar", "bpchar"],
-                ),
-            "use two numeric columns, or expose a generated column".to_owned(),
-        ),
-        _ => return,
-    };
-    if !fits {
-        findings.push(
-            Diagnostic::error(
-                "E301",
-                format!(
-                    "{}.{} is {}, which `{word}` does not accept",
-                    table.name,
-                    column.name.as_str(),
-                    column.type_name
-                ),
-            )
-            .help(use_instead)
-            .at(path, None),
-        );
-    }
-}
-
-/// Checks that a figure can be computed over a column.
-pub(super) fn summable(
-    table: &Table,
-    column: &Column,
-    function: &AggregateFunction,
-    path: &str,
-    findings: &mut Diagnostics,
-) {
-    let numeric = !column.is_array
-        && is(
-            &column.base,
-            &[
-                "int2", "int4", "int8", "float4", "float8", "numeric", "money",
-            ],
-        );
-    let what = match function {
-        AggregateFunction::Sum(..) => "sum",
-        AggregateFunction::Avg(_) => "avg",
-        _ => return,
-    };
-    if !numeric {
-        findings.push(
-            Diagnostic::error(
-                "E301",
-                format!(
-                    "{}.{} is {}, which `{what}` does not accept",
-                    table.name,
-                    column.name.as_str(),
-                    column.type_name
-                ),
-            )
-            .help("use a numeric column")
-            .at(path, Some("column")),
-        );
-    }
-}
-
-fn same_type(name: &str, column: &Column) -> bool {
-    let plain = |text: &str| {
-        text.trim()
-            .to_lowercase()
-            .split('(')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_owned()
-    };
-    let name = plain(name);
-    [
-        plain(&column.type_name),
-        column.base.name.to_lowercase(),
-        column.cast.to_lowercase(),
-    ]
-    .contains(&name)
-        || aliases(&column.base.name).contains(&name.as_str())
-}
-
-/// Spellings of a built-in type besides its name in the catalog.
-fn aliases(name: &str) -> &'static [&'static str] {
-    match name {
-        "int2" => &["smallint"],
-        "int4" => &["integer", "int"],
-        "int8" => &["bigint"],
-        "float4" => &["real"],
-        "float8" => &["double precision", "float"],
-        "bool" => &["boolean"],
-        "varchar" => &["character varying"],
-        "bpchar" => &["character", "char"],
-        "timestamptz" => &["timestamp with time zone"],
-        "timestamp" => &["timestamp without time zone"],
-        "timetz" => &["time with time zone"],
-        "time" => &["time without time zone"],
-        "numeric" => &["decimal"],
-        _ => &[],
-    }
-}
-
-/// The word of a tag.
-pub(super) fn word(tag: Tag) -> &'static str {
-    match tag {
-        Tag::Text => "text",
-        Tag::Identifier => "identifier",
-        Tag::Keyword => "keyword",
-        Tag::Enum => "enum",
-        Tag::Uuid => "uuid",
-        Tag::Time => "time",
-        Tag::Boolean => "boolean",
-        Tag::Short => "short",
-        Tag::Integer => "integer",
-        Tag::Long => "long",
-        Tag::Float => "float",
-        Tag::Double => "double",
-        Tag::Binary => "binary",
-        Tag::Decimal => "decimal",
-        Tag::Date => "date",
-        Tag::Timestamp => "timestamp",
-        Tag::Json => "json",
-        Tag::Custom => "custom",
-    }
-}
-
-fn is(base: &BaseType, names: &[&str]) -> bool {
-    base.schema == "pg_catalog" && names.contains(&base.name.as_str())
-}
-
-fn is_text(base: &BaseType) -> bool {
-    is(base, &["text", "varchar", "name", "bpchar"])
-        || (base.kind == TypeKind::Base && base.name == "citext")
-}
-
-/// The value table of the language reference.
-fn tag_accepts(tag: Tag, base: &BaseType) -> bool {
-    match tag {
-        Tag::Text | Tag::Identifier | Tag::Enum => is_text(base) || base.kind == TypeKind::Enum,
-        Tag::Keyword => {
-            base.kind != TypeKind::Composite
-                && !is(base, &["json", "jsonb", "bytea"])
-                && !is_spatial(base)
-        }
-        Tag::Uuid => is(base, &["uuid"]),
-        Tag::Boolean => is(base, &["bool"]),
-        Tag::Short => is(base, &["int2"]),
-        Tag::Integer => is(base, &["int2", "int4"]),
-        Tag::Long => is(base, &["int2", "int4", "int8", "oid"]),
-        Tag::Float => is(base, &["float4"]),
-        Tag::Double => is(base, &["int2", "int4", "float4", "float8"]),
-        Tag::Decimal => is(base, &["int2", "int4", "int8", "oid", "numeric", "money"]),
-        Tag::Date => is(base, &["date"]),
-        Tag::Timestamp => is(base, &["timestamp", "timestamptz", "time", "timetz"]),
-        Tag::Time => is(base, &["time", "timetz"]),
-        Tag::Binary => is(base, &["bytea"]),
-        Tag::Json => is(base, &["json", "jsonb"]),
-        Tag::Custom => true,
-    }
-}
-
-fn is_spatial(base: &BaseType) -> bool {
-    matches!(
-        base.name.as_str(),
-        "geometry" | "geography" | "box2d" | "box3d" | "raster"
-    )
-}
-
-/// Which tags would do.
-fn advice(base: &BaseType) -> String {
-    let all = [
-        Tag::Text,
-        Tag::Boolean,
-        Tag::Short,
-        Tag::Integer,
-        Tag::Long,
-        Tag::Float,
-        Tag::Double,
-        Tag::Decimal,
-        Tag::Date,
-        Tag::Timestamp,
-        Tag::Time,
-        Tag::Uuid,
-        Tag::Binary,
-        Tag::Json,
-        Tag::Keyword,
-    ];
-    let mut fitting: Vec<&str> = all
-        .into_iter()
-        .filter(|tag| tag_accepts(*tag, base))
-        .map(word)
-        .collect();
-    fitting.push("custom");
-    match fitting.as_slice() {
-        [] => String::new(),
-        [only] => format!("use {only}"),
-        [first @ .., last] => format!("use {} or {last}", first.join(", ")),
-    }
-}
 
 /// The expression of a field over one column, `column` being the SQL of the column.
 pub(super) fn render(kind: &FieldKind, info: &Column, column: &str) -> String {
@@ -368,14 +56,22 @@ pub(super) fn render(kind: &FieldKind, info: &Column, column: &str) -> String {
                 let unfit = unfit(scalar.tag, &info.base, column);
                 if unfit != "false" {
                     // Such a value is counted, though nothing is left null.
-                    arms.push_str(&format!(
-                        " WHEN {unfit} THEN (E'\\t' || to_json({other})::text)::json"
-                    ));
+                    arms.push_str(" WHEN ");
+                    arms.push_str(&unfit);
+                    arms.push_str(" THEN (E'\\t' || to_json(");
+                    arms.push_str(&other);
+                    arms.push_str(")::text)::json");
                 }
                 format!("CASE {arms} ELSE to_json({value}) END")
             }
         },
-        _ => column.to_owned(),
+        FieldKind::Object(_)
+        | FieldKind::Constant(_)
+        | FieldKind::BelongsTo(_)
+        | FieldKind::HasOne(_)
+        | FieldKind::HasMany(_)
+        | FieldKind::ManyToMany(_)
+        | FieldKind::Aggregate(_) => column.to_owned(),
     }
 }
 
@@ -406,6 +102,9 @@ fn element(scalar: &Scalar, base: &BaseType, value: &str) -> String {
             format!("CASE WHEN {unfit} THEN {MARKED_NULL} ELSE {rendered} END")
         }
     };
+    if let Some(rendered) = custom::render(scalar, base, value) {
+        return rendered;
+    }
     let builtin = base.schema == "pg_catalog";
     if scalar.tag == Tag::Keyword {
         return keyword(base, value);
@@ -424,6 +123,8 @@ fn element(scalar: &Scalar, base: &BaseType, value: &str) -> String {
         "timetz" if builtin => format!("({value} AT TIME ZONE 'UTC')::time"),
         "bytea" if builtin => format!("translate(encode({value}, 'base64'), E'\\n', '')"),
         "json" | "jsonb" if builtin => one_line(value, base),
+        // A cast to json of its own must not take over.
+        _ if base.kind == TypeKind::Base && !builtin => output_text(base, value),
         _ => value.to_owned(),
     }
 }
@@ -499,10 +200,7 @@ fn transformed(scalar: &Scalar, base: &BaseType, value: &str) -> String {
 
 /// Two numbers as a point.
 pub(super) fn point(lat: &Column, lon: &Column, lat_sql: &str, lon_sql: &str) -> String {
-    let bad = |column: &Column, sql: &str| match column.base.name.as_str() {
-        "float4" | "float8" | "numeric" => format!("{sql} = 'NaN'"),
-        _ => "false".to_owned(),
-    };
+    let bad = |column: &Column, sql: &str| unfit(Tag::Double, &column.base, sql);
     format!(
         "CASE WHEN {lat_sql} IS NULL OR {lon_sql} IS NULL THEN NULL WHEN {} OR {} THEN {MARKED_NULL} \
          ELSE json_build_object('lat', {lat_sql}, 'lon', {lon_sql}) END",

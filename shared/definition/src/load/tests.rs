@@ -190,7 +190,6 @@ fn what_is_not_supported_yet_is_refused_by_name() {
         [
             "`broker.schema_registry_url` is not supported yet",
             "`telemetry.otlp_endpoint` is not supported yet",
-            "a `custom` field of the type `ip` is not supported yet",
         ]
     );
 }

@@ -4,14 +4,14 @@ use super::*;
 use crate::deployment::TextAnalysis;
 
 /// A definition from its fields, in the form that the registry stores.
-fn definition(fields: Value) -> IndexDefinition {
+fn definition(fields: &Value) -> IndexDefinition {
     let stored = json!({ "format": 1, "definition": {
         "root": "public.t", "primary_key": ["id"], "soft_delete": null, "filters": [], "fields": fields,
     }});
     IndexDefinition::from_json(&stored).expect("a stored definition")
 }
 
-fn scalar(name: &str, tag: &str, more: Value) -> Value {
+fn scalar(name: &str, tag: &str, more: &Value) -> Value {
     let mut scalar = json!({
         "tag": tag, "column": name, "required": false, "transforms": [], "default": null,
         "variants": null, "custom": null,
@@ -27,7 +27,7 @@ fn scalar(name: &str, tag: &str, more: Value) -> Value {
     json!({ "name": name, "kind": { "scalar": scalar }, "options": options })
 }
 
-fn mapped(fields: Value, auto_subfields: bool) -> Value {
+fn mapped(fields: &Value, auto_subfields: bool) -> Value {
     let options = IndexOptions {
         auto_subfields,
         ..IndexOptions::default()
@@ -35,9 +35,9 @@ fn mapped(fields: Value, auto_subfields: bool) -> Value {
     mappings(&definition(fields), &Catalog::default(), &options)
 }
 
-fn property(field: Value, auto_subfields: bool) -> Value {
+fn property(field: &Value, auto_subfields: bool) -> Value {
     let name = field["name"].clone();
-    mapped(json!([field]), auto_subfields)["properties"][name.as_str().unwrap()].clone()
+    mapped(&json!([field]), auto_subfields)["properties"][name.as_str().unwrap()].clone()
 }
 
 #[test]
@@ -62,11 +62,11 @@ fn each_tag_has_its_type() {
         ("json", "object"),
     ];
     for (tag, kind) in types {
-        let got = property(scalar("a", tag, json!({})), true);
+        let got = property(&scalar("a", tag, &json!({})), true);
         assert_eq!(got["type"], kind, "{tag}");
     }
     assert_eq!(
-        property(scalar("a", "json", json!({})), true),
+        property(&scalar("a", "json", &json!({})), true),
         json!({"type": "object", "enabled": false})
     );
 }
@@ -96,7 +96,7 @@ fn text_and_keywords_get_subfields_and_times_do_not() {
         ("time", json!({"type": "keyword", "ignore_above": 8191})),
     ];
     for (tag, want) in cases {
-        assert_eq!(property(scalar("a", tag, json!({})), true), want, "{tag}");
+        assert_eq!(property(&scalar("a", tag, &json!({})), true), want, "{tag}");
     }
 }
 
@@ -105,49 +105,49 @@ fn options_lie_over_what_is_derived_and_an_enum_keeps_its_order() {
     let above = scalar(
         "a",
         "keyword",
-        json!({"options": {"ignore_above": 100, "doc_values": false}}),
+        &json!({"options": {"ignore_above": 100, "doc_values": false}}),
     );
     assert_eq!(
-        property(above, false),
+        property(&above, false),
         json!({"type": "keyword", "ignore_above": 100, "doc_values": false})
     );
-    let analyzer = scalar("a", "text", json!({"options": {"analyzer": "english"}}));
-    assert_eq!(property(analyzer, true)["analyzer"], "english");
+    let analyzer = scalar("a", "text", &json!({"options": {"analyzer": "english"}}));
+    assert_eq!(property(&analyzer, true)["analyzer"], "english");
     // GIVEN own subfields on an enum, THEN they replace the derived ones, but for `sort`.
     let own = json!({"raw": {"type": "keyword"}});
     let of_enum = scalar(
         "a",
         "enum",
-        json!({"variants": ["on_sale", "sold_out", "done"], "options": {"fields": own}}),
+        &json!({"variants": ["on_sale", "sold_out", "done"], "options": {"fields": own}}),
     );
     let sort =
         json!({"type": "keyword", "normalizer": "flusso_enumsort_ab85f877", "ignore_above": 256});
     assert_eq!(
-        property(of_enum, true)["fields"],
+        property(&of_enum, true)["fields"],
         json!({"raw": {"type": "keyword"}, "sort": sort})
     );
     let own_sort = scalar(
         "a",
         "enum",
-        json!({"variants": ["x"], "options": {"fields": {"sort": {"type": "keyword"}}}}),
+        &json!({"variants": ["x"], "options": {"fields": {"sort": {"type": "keyword"}}}}),
     );
     assert_eq!(
-        property(own_sort, true)["fields"],
+        property(&own_sort, true)["fields"],
         json!({"sort": {"type": "keyword"}})
     );
 }
 
 #[test]
 fn a_json_field_of_another_type_is_not_disabled() {
-    let flat = scalar("a", "json", json!({"options": {"type": "flat_object"}}));
-    assert_eq!(property(flat, true), json!({"type": "flat_object"}));
+    let flat = scalar("a", "json", &json!({"options": {"type": "flat_object"}}));
+    assert_eq!(property(&flat, true), json!({"type": "flat_object"}));
     let searched = scalar(
         "a",
         "json",
-        json!({"options": {"enabled": true, "dynamic": true}}),
+        &json!({"options": {"enabled": true, "dynamic": true}}),
     );
     assert_eq!(
-        property(searched, true),
+        property(&searched, true),
         json!({"type": "object", "enabled": true, "dynamic": true})
     );
 }
@@ -157,16 +157,16 @@ fn a_custom_keyword_gets_what_every_keyword_gets() {
     let custom = scalar(
         "a",
         "custom",
-        json!({"custom": {"postgres": ["inet"], "opensearch": {"type": "ip"}}}),
+        &json!({"custom": {"postgres": ["inet"], "opensearch": {"type": "ip"}}}),
     );
-    assert_eq!(property(custom, true), json!({"type": "ip"}));
+    assert_eq!(property(&custom, true), json!({"type": "ip"}));
     let keyword = scalar(
         "a",
         "custom",
-        json!({"custom": {"postgres": ["inet"], "opensearch": {"type": "keyword", "norms": false}}}),
+        &json!({"custom": {"postgres": ["inet"], "opensearch": {"type": "keyword", "norms": false}}}),
     );
     assert_eq!(
-        property(keyword, false),
+        property(&keyword, false),
         json!({"type": "keyword", "norms": false, "ignore_above": 8191})
     );
 }
@@ -185,7 +185,7 @@ fn constants_are_typed_by_their_value() {
     ];
     for (value, kind) in cases {
         let field = json!({"name": "a", "kind": {"constant": value}, "options": {}});
-        assert_eq!(property(field, true)["type"], kind, "{value}");
+        assert_eq!(property(&field, true)["type"], kind, "{value}");
     }
 }
 
@@ -198,7 +198,7 @@ fn maps_get_templates_whose_names_differ() {
         })
     };
     let mapping = mapped(
-        json!([{"name": "a", "kind": {"object": [map("b")]}, "options": {}}, map("a_b")]),
+        &json!([{"name": "a", "kind": {"object": [map("b")]}, "options": {}}, map("a_b")]),
         false,
     );
     let templates = mapping["dynamic_templates"].as_array().unwrap();
@@ -227,7 +227,7 @@ fn maps_get_templates_whose_names_differ() {
     // A map that says itself what happens to new keys gets none.
     let mut own = map("m");
     own["options"] = json!({"dynamic": false});
-    let mapping = mapped(json!([own]), false);
+    let mapping = mapped(&json!([own]), false);
     assert_eq!(mapping.get("dynamic_templates"), None);
     assert_eq!(
         mapping["properties"]["m"],
@@ -237,7 +237,7 @@ fn maps_get_templates_whose_names_differ() {
 
 #[test]
 fn analysis_is_that_of_the_page_with_one_normalizer_per_list() {
-    let listed = |name: &str, variants: Value| scalar(name, "enum", json!({"variants": variants}));
+    let listed = |name: &str, variants: Value| scalar(name, "enum", &json!({"variants": variants}));
     let many: Vec<String> = (0..11).map(|n| format!("v{n}")).collect();
     let fields = json!([
         listed("a", json!(["x", "a\\Eb"])),
@@ -245,7 +245,7 @@ fn analysis_is_that_of_the_page_with_one_normalizer_per_list() {
         listed("c", json!(many))
     ]);
     let settings = settings(
-        &definition(fields),
+        &definition(&fields),
         &Catalog::default(),
         &IndexOptions::default(),
     );
@@ -255,7 +255,7 @@ fn analysis_is_that_of_the_page_with_one_normalizer_per_list() {
         ..IndexOptions::default()
     };
     insta::assert_json_snapshot!(super::settings(
-        &definition(json!([])),
+        &definition(&json!([])),
         &Catalog::default(),
         &icu
     ));
@@ -264,9 +264,9 @@ fn analysis_is_that_of_the_page_with_one_normalizer_per_list() {
 #[test]
 fn a_wide_mapping_raises_the_limit_of_entries() {
     let wide: Vec<Value> = (0..400)
-        .map(|n| scalar(&format!("f{n}"), "keyword", json!({})))
+        .map(|n| scalar(&format!("f{n}"), "keyword", &json!({})))
         .collect();
-    let definition = definition(Value::Array(wide));
+    let definition = definition(&Value::Array(wide));
     let limit = |auto_subfields, index_settings: Value| {
         let options = IndexOptions {
             auto_subfields,
@@ -285,15 +285,15 @@ fn a_wide_mapping_raises_the_limit_of_entries() {
 #[test]
 fn what_is_never_null_is_listed() {
     let fields = json!([
-        scalar("id", "long", json!({})),
-        scalar("a", "text", json!({})),
-        scalar("b", "text", json!({"required": true})),
-        scalar("c", "long", json!({"default": 0})),
-        {"name": "o", "kind": {"object": [scalar("id", "long", json!({}))]}, "options": {}},
+        scalar("id", "long", &json!({})),
+        scalar("a", "text", &json!({})),
+        scalar("b", "text", &json!({"required": true})),
+        scalar("c", "long", &json!({"default": 0})),
+        {"name": "o", "kind": {"object": [scalar("id", "long", &json!({}))]}, "options": {}},
         {"name": "k", "kind": {"constant": "x"}, "options": {}},
         {"name": "n", "kind": {"constant": null}, "options": {}},
     ]);
-    let mapping = mapped(fields, false);
+    let mapping = mapped(&fields, false);
     assert_eq!(
         mapping["_meta"]["flusso"],
         json!({"rendering": 1, "never_null": ["id", "b", "c", "o", "o.id", "k"]})

@@ -51,6 +51,13 @@ pub(crate) struct Database {
     pub(crate) client: Client,
 }
 
+fn listed(findings: &Diagnostics) -> Vec<(String, String)> {
+    let findings = findings.findings().iter();
+    findings
+        .map(|finding| (finding.code.to_owned(), finding.message.clone()))
+        .collect()
+}
+
 async fn connect(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls)
         .await
@@ -93,17 +100,28 @@ impl Database {
         }
     }
 
-    async fn try_compile(&self, schema: &Schema) -> Result<CompiledIndex, Diagnostics> {
-        let definition = schema.definition();
-        let tables = compile::tables(&definition);
+    async fn catalog(&self, definition: &IndexDefinition) -> Catalog {
+        let tables = compile::tables(definition);
         let schemas: Vec<&str> = tables.iter().map(|table| table.schema.as_str()).collect();
         let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
         let rows = self.client.query(CATALOG_SQL, &[&schemas, &names]).await;
         let rows = rows.expect("the catalog answers");
         let texts: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-        let catalog =
-            Catalog::from_rows(texts.iter().map(String::as_str)).expect("the catalog is read");
-        compile::compile(&definition, &catalog)
+        Catalog::from_rows(texts.iter().map(String::as_str)).expect("the catalog is read")
+    }
+
+    async fn try_compile(&self, schema: &Schema) -> Result<CompiledIndex, Diagnostics> {
+        let definition = schema.definition();
+        compile::compile(&definition, &self.catalog(&definition).await)
+    }
+
+    /// Codes and messages of everything that `check` finds.
+    pub(crate) async fn findings(&self, schema: &Schema) -> Vec<(String, String)> {
+        let definition = schema.definition();
+        listed(&compile::check(
+            &definition,
+            &self.catalog(&definition).await,
+        ))
     }
 
     pub(crate) async fn compile(&self, schema: &Schema) -> CompiledIndex {
@@ -113,11 +131,10 @@ impl Database {
 
     /// Codes and messages of the findings that refuse a definition.
     pub(crate) async fn refusal(&self, schema: &Schema) -> Vec<(String, String)> {
-        let findings = self.try_compile(schema).await.expect_err("findings");
-        let findings = findings.findings().iter();
-        findings
-            .map(|finding| (finding.code.to_owned(), finding.message.clone()))
-            .collect()
+        match self.try_compile(schema).await {
+            Ok(_) => Vec::new(),
+            Err(findings) => listed(&findings),
+        }
     }
 
     /// Rows of a statement over parallel arrays that hold one key: their columns as text.
@@ -125,7 +142,10 @@ impl Database {
         let arrays: Vec<Vec<&str>> = key.iter().map(|part| vec![*part]).collect();
         let parameters: Vec<&(dyn ToSql + Sync)> = arrays
             .iter()
-            .map(|array| array as &(dyn ToSql + Sync))
+            .map(|array| {
+                let array: &(dyn ToSql + Sync) = array;
+                array
+            })
             .collect();
         let rows = self.client.query(sql, &parameters).await;
         rows.unwrap_or_else(|error| panic!("{error:?}\n{sql}"))

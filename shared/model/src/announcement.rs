@@ -10,6 +10,7 @@ use crate::position::Epoch;
 use crate::run::ServerRun;
 use crate::table::TableName;
 use crate::version::Incarnation;
+use crate::wire::symbols_with_default;
 
 /// One record of `{p}.control`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,6 +21,7 @@ pub enum Announcement {
         /// The epoch that begins.
         epoch: Epoch,
         /// The cluster that is read.
+        #[serde(with = "crate::wire::bits")]
         system_identifier: u64,
         /// The database within it.
         database_oid: u32,
@@ -68,9 +70,11 @@ pub enum Announcement {
         needs: Needs,
         /// The tables under a chunk plan or a verify: all of their columns
         /// count as used meanwhile.
+        #[serde(default)]
         scanning: Vec<TableName>,
         /// Rises with every announcement of this feed that asks for something
         /// else; the answer repeats it.
+        #[serde(with = "crate::wire::bits")]
         revision: u64,
         /// When, microseconds since 1970.
         at_us: i64,
@@ -80,12 +84,15 @@ pub enum Announcement {
         /// The feed's consumer group.
         group: String,
         /// The revision that is answered.
+        #[serde(with = "crate::wire::bits")]
         revision: u64,
         /// [`Needs::hash`] of the needs that are answered.
         needs_hash: String,
         /// The tables that are served, with their oids.
+        #[serde(default)]
         tables: Vec<ServedTable>,
         /// The tables nothing of which is suppressed now.
+        #[serde(default)]
         scanning: Vec<TableName>,
         /// The epoch of `since_lsn`.
         epoch: Epoch,
@@ -93,6 +100,7 @@ pub enum Announcement {
         /// `None` while they are not.
         since_lsn: Option<Lsn>,
         /// What is missing, in words; empty exactly when `since_lsn` is set.
+        #[serde(default)]
         waiting_for: Vec<String>,
         /// When, microseconds since 1970.
         at_us: i64,
@@ -147,6 +155,7 @@ pub enum Announcement {
     /// now on.
     AcceptSource {
         /// The cluster that is accepted.
+        #[serde(with = "crate::wire::bits")]
         system_identifier: u64,
         /// The database within it.
         database_oid: u32,
@@ -158,7 +167,7 @@ pub enum Announcement {
 }
 
 /// Why an epoch began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum SourceCause {
     /// The first one of the deployment.
     First,
@@ -170,8 +179,10 @@ pub enum SourceCause {
     Accepted,
 }
 
+symbols_with_default!(SourceCause, Gap, [First, Gap, Fork, Accepted]);
+
 /// Whether a feed holds the slot back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum FeedState {
     /// It does; paused and stopped feeds too.
     Gating,
@@ -181,8 +192,10 @@ pub enum FeedState {
     Retired,
 }
 
+symbols_with_default!(FeedState, Gating, [Gating, Disabled, Retired]);
+
 /// Why a repair pass is needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum RepairCause {
     /// A leaf partition was attached with rows.
     LeafAttached,
@@ -199,6 +212,20 @@ pub enum RepairCause {
     /// The partition count changed while keys were in flight.
     Repartitioned,
 }
+
+symbols_with_default!(
+    RepairCause,
+    LostTransactions,
+    [
+        LeafAttached,
+        LeafDetached,
+        LeafDropped,
+        LeafTruncated,
+        OldValuesUnknown,
+        LostTransactions,
+        Repartitioned
+    ]
+);
 
 /// A table that is served.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ use crate::lsn::Lsn;
 use crate::position::{Epoch, Position, Seq};
 use crate::snapshot::Xid;
 use crate::table::{ColumnName, TableName};
+use crate::wire::symbols_with_default;
 
 /// A column and its value in Postgres' text form.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -46,7 +47,7 @@ pub enum Operation {
 }
 
 /// What is known of the routing columns before the change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum OldValues {
     /// There are none: insert, truncate, heartbeat.
     Absent,
@@ -59,6 +60,8 @@ pub enum OldValues {
     /// NULL says nothing about the row; a repair pass of the table follows.
     Unknown,
 }
+
+symbols_with_default!(OldValues, Unknown, [Absent, Unchanged, Sent, Unknown]);
 
 /// One record of `{p}.changes`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -124,7 +127,7 @@ impl Change {
     #[must_use]
     pub fn heartbeat(position: Position, heartbeat: Heartbeat) -> Self {
         Change {
-            table: TableName::new("", ""),
+            table: TableName::none(),
             op: Operation::Heartbeat,
             key: Vec::new(),
             old_key: None,

@@ -8,6 +8,7 @@ use crate::position::{Epoch, Offset, Partition};
 use crate::snapshot::Xid;
 use crate::table::TableName;
 use crate::version::Incarnation;
+use crate::wire::symbols_with_default;
 
 /// The place of a record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -50,11 +51,12 @@ pub struct Chunk {
     /// The record that caused it: the change of a fan-out. `None` otherwise.
     pub source: Option<RecordPosition>,
     /// The dead letters that building it settles. Empty unless re-driven.
+    #[serde(default)]
     pub settles: Vec<RecordPosition>,
 }
 
 /// Why a chunk was planned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum ChunkCause {
     /// The generation is filled from the existing rows.
     Seed,
@@ -65,6 +67,8 @@ pub enum ChunkCause {
     /// Dead letters are tried again.
     Redrive,
 }
+
+symbols_with_default!(ChunkCause, Repair, [Seed, Fanout, Repair, Redrive]);
 
 /// The documents of a chunk.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chunk::RecordPosition;
 use crate::feed::FeedId;
+use crate::wire::symbols_with_default;
 
 /// One record of `{p}.dlq`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -42,13 +43,15 @@ pub struct DeadLetter {
 }
 
 /// Where a document failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum Stage {
     /// Postgres could not build it.
     Build,
     /// OpenSearch refused it.
     Write,
 }
+
+symbols_with_default!(Stage, Write, [Build, Write]);
 
 /// How a dead letter was settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

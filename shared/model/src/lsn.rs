@@ -9,8 +9,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::wire;
+
 /// A byte position in the write-ahead log of one cluster and timeline.
-/// Serialised as text (`X/Y`).
+/// Serialised as text (`X/Y`) in JSON, as a number in Avro.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Lsn(u64);
 
@@ -95,12 +97,19 @@ fn half(digits: &str) -> Result<u32, ParseLsnError> {
 
 impl Serialize for Lsn {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            wire::bits::serialize(&self.0, serializer)
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Lsn {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return wire::bits::deserialize(deserializer).map(Lsn);
+        }
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }

@@ -23,7 +23,7 @@ pub struct TableNeeds {
     /// suppressed. Includes the routing columns.
     pub used: BTreeSet<ColumnName>,
     /// Every column counts as used, whatever `used` lists.
-    #[serde(default)]
+    #[serde(default = "all")]
     pub all_used: bool,
 }
 
@@ -119,6 +119,11 @@ impl TableNeeds {
         self.routing.is_superset(&less.routing)
             && (self.all_used || (!less.all_used && self.used.is_superset(&less.used)))
     }
+}
+
+/// What needs say nothing about is not suppressed.
+const fn all() -> bool {
+    true
 }
 
 /// Feeds one text, length first: `ab` and `c` differ from `a` and `bc`.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ServerRun {
     /// `system_identifier` of the cluster.
+    #[serde(with = "crate::wire::bits")]
     pub system_identifier: u64,
     /// The timeline that WAL is being written on (from `pg_walfile_name`).
     pub timeline: u32,

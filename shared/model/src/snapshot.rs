@@ -17,7 +17,7 @@ use crate::version::Ordinal;
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
 #[serde(transparent)]
-pub struct Xid(u64);
+pub struct Xid(#[serde(with = "crate::wire::bits")] u64);
 
 impl Xid {
     /// Postgres' 0: no transaction.

@@ -40,6 +40,21 @@ impl TableName {
         }
     }
 
+    /// No table: what a heartbeat names. Serialised as the empty text.
+    #[must_use]
+    pub const fn none() -> Self {
+        TableName {
+            schema: String::new(),
+            name: String::new(),
+        }
+    }
+
+    /// `true` for [`TableName::none`].
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.schema.is_empty() && self.name.is_empty()
+    }
+
     /// The name as SQL text, both parts quoted: `"public"."orders"`.
     #[must_use]
     pub fn sql(&self) -> String {
@@ -148,13 +163,20 @@ fn part(text: &str) -> Result<(String, &str), ParseNameError> {
 
 impl Serialize for TableName {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if self.is_none() {
+            serializer.serialize_str("")
+        } else {
+            serializer.collect_str(self)
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for TableName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Ok(TableName::none());
+        }
         text.parse().map_err(serde::de::Error::custom)
     }
 }

@@ -79,7 +79,7 @@ async fn what_does_not_fit_the_database_is_refused_in_one_sentence() {
         ),
         (
             "{ count: a, table: c, foreign_key: q }",
-            "E308",
+            "E322",
             "public.p.id (integer) and public.c.q (text) cannot be compared",
         ),
         (
@@ -119,7 +119,7 @@ async fn what_does_not_fit_the_database_is_refused_in_one_sentence() {
         ),
         (
             "{ has_many: a, table: p, foreign_key: twice, fields: [ { integer: id } ] }",
-            "E307",
+            "E321",
             "public.p.twice is generated, so its old values are not in the WAL",
         ),
     ];
@@ -131,6 +131,7 @@ async fn what_does_not_fit_the_database_is_refused_in_one_sentence() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    database.remove().await;
 }
 
 #[tokio::test]
@@ -139,22 +140,22 @@ async fn what_probably_is_not_meant_is_said() {
     let cases = [
         (
             "{ text: name, required: true }",
-            "W308",
+            "W333",
             "public.p.name may be NULL, but the field is required",
         ),
         (
             "{ timestamp: at }",
-            "W309",
+            "W334",
             "public.p.at is a time of day: it is written as a moment of 1970-01-01",
         ),
         (
             "{ enum: mood, variants: [a, c] }",
-            "W310",
+            "W335",
             "variants and the labels of public.p.mood differ in b, c",
         ),
         (
             "{ sum: a, table: c, column: n, value_type: long, foreign_key: p }",
-            "W307",
+            "W332",
             "sum of public.c.n is numeric, which `long` may not hold",
         ),
         (
@@ -164,22 +165,22 @@ async fn what_probably_is_not_meant_is_said() {
         ),
         (
             "{ count: a, table: c, foreign_key: p }",
-            "W306",
+            "W331",
             "no foreign key stands behind the join of public.p and public.c",
         ),
         (
             "{ count: a, table: c, foreign_key: r }",
-            "W311",
+            "W336",
             "public.p.id (integer) and public.c.r (bigint) have different types",
         ),
         (
             "{ has_one: a, table: c, foreign_key: p, fields: [ { uuid: id } ] }",
-            "W313",
+            "W338",
             "several rows of public.c may meet: the first by its key is taken",
         ),
         (
             "{ count: a, table: c, foreign_key: r, filters: [ { raw: \"n < extract(year FROM now())\" } ] }",
-            "W312",
+            "W337",
             "a raw filter reads other tables or the clock, whose changes rebuild nothing",
         ),
     ];
@@ -200,7 +201,8 @@ async fn what_probably_is_not_meant_is_said() {
     ]);
     let found = database.findings(&quiet).await;
     let codes: Vec<&str> = found.iter().map(|(code, _)| code.as_str()).collect();
-    assert_eq!(codes, ["W311"], "{found:?}");
+    assert_eq!(codes, ["W336"], "{found:?}");
+    database.remove().await;
 }
 
 #[tokio::test]
@@ -214,8 +216,9 @@ async fn a_marker_that_is_always_set_is_refused() {
     let message = "public.p.mood is never NULL: every row would count as deleted".to_owned();
     assert_eq!(
         database.refusal(&with("{ column: mood }")).await,
-        [("E309".to_owned(), message)]
+        [("E323".to_owned(), message)]
     );
     let with_when = with("{ column: mood, when: [ { column: name, op: is_null } ] }");
     assert_eq!(database.findings(&with_when).await, []);
+    database.remove().await;
 }

@@ -7,15 +7,19 @@
     reason = "helpers fail the test that calls them"
 )]
 
+#[path = "support/database.rs"]
+mod database;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
+use database::Database;
 use definition::catalog::CATALOG_SQL;
 use definition::{Catalog, CompiledIndex, Deployment, Files, Overrides, compile, load};
 use serde_json::{Value, json};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 const PAGE: &str = include_str!("../../../docs/config-language.md");
 
@@ -59,41 +63,11 @@ fn deployment() -> Deployment {
     }
 }
 
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls)
-        .await
-        .expect("Postgres answers");
-    #[expect(clippy::disallowed_methods, reason = "a test's runtime owns it")]
-    tokio::spawn(connection);
-    client
-}
-
 /// A database with the tables of the page.
-async fn database(test: &str) -> Client {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is where the test learns of its server"
-    )]
-    let server = std::env::var("STACK_POSTGRES_URL")
-        .expect("STACK_POSTGRES_URL names a Postgres: run deploy/test");
-    let name = format!("definition_{test}_{}", std::process::id());
-    let admin = connect(&server).await;
-    admin
-        .batch_execute(&format!("DROP DATABASE IF EXISTS {name}"))
-        .await
-        .expect("dropped");
-    admin
-        .batch_execute(&format!("CREATE DATABASE {name}"))
-        .await
-        .expect("created");
-    let (base, _) = server.rsplit_once('/').expect("a URL with a database");
-    let client = connect(&format!("{base}/{name}")).await;
-    client.batch_execute("SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET IntervalStyle = 'iso_8601'; SET extra_float_digits = 1; SET bytea_output = 'hex'").await.expect("settings");
-    client
-        .batch_execute(&block("sql", 0))
-        .await
-        .expect("the tables of the page");
-    client
+async fn database(test: &str) -> Database {
+    let database = Database::create(test).await;
+    database.run(&block("sql", 0)).await;
+    database
 }
 
 async fn compiled(client: &Client, deployment: &Deployment) -> (Catalog, CompiledIndex) {
@@ -142,10 +116,11 @@ fn document_3() -> Value {
 
 #[tokio::test]
 async fn the_documents_of_the_page_are_built() {
-    let client = database("documents").await;
-    let (_, compiled) = compiled(&client, &deployment()).await;
+    let database = database("documents").await;
+    let client = &database.client;
+    let (_, compiled) = compiled(client, &deployment()).await;
     // WHEN both rows and one that does not exist are asked for.
-    let built = build(&client, &compiled, &["7", "3", "99"]).await;
+    let built = build(client, &compiled, &["7", "3", "99"]).await;
     // THEN the documents are those of the page, members in the order of the file.
     let ids: Vec<_> = built
         .iter()
@@ -185,12 +160,14 @@ async fn the_documents_of_the_page_are_built() {
     assert_eq!(chunk.get("7"), Some(&built[0].2));
     assert_eq!(chunk.get("3"), Some(&built[1].2));
     assert_eq!(chunk.len(), 2);
+    database.remove().await;
 }
 
 #[tokio::test]
 async fn the_routes_of_the_page_lead_to_the_document() {
-    let client = database("routes").await;
-    let (_, compiled) = compiled(&client, &deployment()).await;
+    let database = database("routes").await;
+    let client = &database.client;
+    let (_, compiled) = compiled(client, &deployment()).await;
     // The table of section 4.2: table, columns of the changed row, their values, found by SQL or not.
     let cases: [(&str, &str, &[&str], bool); 9] = [
         ("public.shows", "id", &["7"], false),
@@ -251,12 +228,14 @@ async fn the_routes_of_the_page_lead_to_the_document() {
     };
     assert_eq!(names(&orders.routing), ["show_id"]);
     assert_eq!(names(&orders.used), ["id", "paid_at", "show_id", "state"]);
+    database.remove().await;
 }
 
 #[tokio::test]
 async fn the_statements_of_the_page_are_these() {
-    let client = database("statements").await;
-    let (_, compiled) = compiled(&client, &deployment()).await;
+    let database = database("statements").await;
+    let client = &database.client;
+    let (_, compiled) = compiled(client, &deployment()).await;
     let mut text = format!(
         "-- lock\n{}\n-- build\n{}\n-- chunk\n{}\n",
         compiled.lock_sql,
@@ -278,12 +257,14 @@ async fn the_statements_of_the_page_are_these() {
         .replace(" LEFT JOIN ", "\nLEFT JOIN ")
         .replace("(SELECT ", "\n(SELECT ");
     insta::assert_snapshot!(lines);
+    database.remove().await;
 }
 
 #[tokio::test]
 async fn the_needs_of_the_page_are_those_of_its_table() {
-    let client = database("needs").await;
-    let (_, compiled) = compiled(&client, &deployment()).await;
+    let database = database("needs").await;
+    let client = &database.client;
+    let (_, compiled) = compiled(client, &deployment()).await;
     let needs: Vec<String> = compiled
         .needs
         .tables()
@@ -309,4 +290,5 @@ async fn the_needs_of_the_page_are_those_of_its_table() {
             "public.venues:  | code lat lon name",
         ]
     );
+    database.remove().await;
 }

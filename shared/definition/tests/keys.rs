@@ -139,6 +139,7 @@ async fn the_id_is_the_text_of_the_key_whatever_its_type() {
             "{kind}: {key}"
         );
     }
+    database.remove().await;
 }
 
 #[tokio::test]
@@ -163,6 +164,7 @@ async fn ids_that_opensearch_or_a_reader_would_mistake_become_digests() {
     let compiled = database.compile(&schema).await;
     let (again, _, _) = database.build(&compiled, &[&long]).await;
     assert!(again.starts_with("sha256:") && again != long, "{again}");
+    database.remove().await;
 }
 
 #[tokio::test]
@@ -203,6 +205,7 @@ async fn w4_a_foreign_key_of_another_type_leads_to_the_document() {
         ids(&database, &compiled, "public.c", &[("p", "x")]).await,
         set(&["7"])
     );
+    database.remove().await;
 }
 
 #[tokio::test]
@@ -265,6 +268,7 @@ async fn w4_every_place_of_a_table_leads_to_its_documents() {
         .map(model::ColumnName::as_str)
         .collect();
     assert_eq!(routing, ["boss", "nick"]);
+    database.remove().await;
 }
 
 #[tokio::test]
@@ -299,6 +303,7 @@ async fn orders_limits_and_filters_choose_the_rows() {
     assert_eq!(database.document(&compiled, &["2"]).await, None);
     assert!(database.document(&compiled, &["3"]).await.is_some());
     assert!(database.document(&compiled, &["4"]).await.is_some());
+    database.remove().await;
 }
 
 #[tokio::test]
@@ -356,6 +361,7 @@ async fn leaves_of_a_partitioned_root_are_read_one_by_one() {
         .await
         .expect("locks");
     assert_eq!(locks.get::<_, i64>(0), 1);
+    database.remove().await;
 }
 
 #[tokio::test]
@@ -380,4 +386,5 @@ async fn the_source_fingerprint_changes_with_what_sends_no_row_changes() {
         assert_ne!(now, last, "{change}");
         last = now;
     }
+    database.remove().await;
 }

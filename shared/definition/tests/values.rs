@@ -361,6 +361,7 @@ async fn every_type_is_rendered_as_the_page_says() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(document.matches('\t').count(), marks, "{document}");
     assert!(!document.contains(['\n', '\r']), "one line: {document}");
+    database.remove().await;
 }
 
 #[tokio::test]
@@ -398,6 +399,7 @@ async fn a_tag_that_does_not_take_the_type_is_refused_with_what_would() {
             ),
         ]
     );
+    database.remove().await;
 }
 
 trait ConcatRefs {
@@ -457,4 +459,5 @@ async fn figures_are_rendered_like_columns_of_their_type() {
         empty,
         serde_json::json!({"a": 0, "b": null, "c": null, "d": null, "e": null, "f": null, "g": null, "h": null, "i": null, "j": []})
     );
+    database.remove().await;
 }

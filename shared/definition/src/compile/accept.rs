@@ -117,7 +117,7 @@ pub(super) fn figure(
     // A number tag that is too narrow: OpenSearch refuses what does not fit.
     if is(&result, &NUMBERS) && NUMBER_TAGS.contains(&tag) {
         let message = message.replace("does not accept", "may not hold");
-        findings.push(Diagnostic::warning("W307", message).at(path, Some("value_type")));
+        findings.push(Diagnostic::warning("W332", message).at(path, Some("value_type")));
     } else {
         let finding = Diagnostic::error("E301", message).help(advice(&result));
         findings.push(finding.at(path, Some("value_type")));

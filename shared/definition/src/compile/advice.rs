@@ -37,7 +37,7 @@ pub(super) fn scalar(
     if scalar.required && !column.not_null && scalar.default.is_none() {
         findings.push(
             Diagnostic::warning(
-                "W308",
+                "W333",
                 format!("{name} may be NULL, but the field is required"),
             )
             .help("declare the column NOT NULL, give a default, or drop required")
@@ -47,7 +47,7 @@ pub(super) fn scalar(
     if scalar.tag == Tag::Timestamp && is(&column.base, &["time", "timetz"]) {
         findings.push(
             Diagnostic::warning(
-                "W309",
+                "W334",
                 format!("{name} is a time of day: it is written as a moment of 1970-01-01"),
             )
             .help("use the tag time")
@@ -61,7 +61,7 @@ pub(super) fn scalar(
         if !differ.is_empty() && scalar.transforms.is_empty() {
             findings.push(
                 Diagnostic::warning(
-                    "W310",
+                    "W335",
                     format!(
                         "variants and the labels of {name} differ in {}",
                         differ.join(", ")
@@ -84,13 +84,13 @@ pub(super) fn sides(
     let (one, other) = (named(own_table, own), named(their_table, theirs));
     if !comparable(own, theirs) {
         findings.push(
-            Diagnostic::error("E308", format!("{one} and {other} cannot be compared"))
+            Diagnostic::error("E322", format!("{one} and {other} cannot be compared"))
                 .help("join columns of one type")
                 .at(path, None),
         );
     } else if own.cast != theirs.cast {
         findings.push(
-            Diagnostic::warning("W311", format!("{one} and {other} have different types"))
+            Diagnostic::warning("W336", format!("{one} and {other} have different types"))
                 .help("an index may go unused")
                 .at(path, None),
         );
@@ -112,7 +112,7 @@ pub(super) fn marker(table: &Table, column: &Column, alone: bool, findings: &mut
     if alone && !is_boolean && column.not_null {
         findings.push(
             Diagnostic::error(
-                "E309",
+                "E323",
                 format!(
                     "{}.{} is never NULL: every row would count as deleted",
                     table.name,
@@ -132,7 +132,7 @@ pub(super) fn raw(sql: &str, path: &str, findings: &mut Diagnostics) {
     if words.any(|word| BEYOND_THE_ROW.contains(&word)) {
         findings.push(
             Diagnostic::warning(
-                "W312",
+                "W337",
                 "a raw filter reads other tables or the clock, whose changes rebuild nothing",
             )
             .help("use columns of the filtered table only")
@@ -155,7 +155,7 @@ pub(super) fn first_of_several(
     {
         findings.push(
             Diagnostic::warning(
-                "W313",
+                "W338",
                 format!(
                     "several rows of {} may meet: the first by its key is taken",
                     table.name
@@ -193,7 +193,7 @@ pub(super) fn advise(places: &[Place<'_>], findings: &mut Diagnostics) {
         {
             findings.push(
                 Diagnostic::warning(
-                    "W306",
+                    "W331",
                     format!(
                         "no foreign key stands behind the join of {} and {}",
                         hop.parent.name, hop.child.name

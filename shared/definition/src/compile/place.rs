@@ -709,7 +709,7 @@ impl<'c> Walk<'c> {
             if table.column(column).is_some_and(|column| column.generated) {
                 self.findings.push(
                     Diagnostic::error(
-                        "E307",
+                        "E321",
                         format!(
                             "{}.{} is generated, so its old values are not in the WAL",
                             table.name,

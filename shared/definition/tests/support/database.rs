@@ -47,8 +47,12 @@ impl Files for Schema {
     }
 }
 
+/// A database of its own. Call [`Database::remove`] at the end: what a failed test leaves behind
+/// can be looked at.
 pub(crate) struct Database {
     pub(crate) client: Client,
+    server: String,
+    name: String,
 }
 
 fn listed(findings: &Diagnostics) -> Vec<(String, String)> {
@@ -84,7 +88,11 @@ impl Database {
         }
         let (base, _) = server.rsplit_once('/').expect("a URL with a database");
         let client = connect(&format!("{base}/{name}")).await;
-        let database = Database { client };
+        let database = Database {
+            client,
+            server,
+            name,
+        };
         database
             .run(
                 "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET IntervalStyle = 'iso_8601'; \
@@ -92,6 +100,13 @@ impl Database {
             )
             .await;
         database
+    }
+
+    pub(crate) async fn remove(self) {
+        drop(self.client);
+        let drop = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        let done = connect(&self.server).await.batch_execute(&drop).await;
+        done.unwrap_or_else(|error| panic!("{drop}: {error}"));
     }
 
     pub(crate) async fn run(&self, sql: &str) {

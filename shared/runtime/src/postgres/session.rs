@@ -32,6 +32,11 @@ pub const SESSION_SETTINGS: [(&str, &str); 6] = [
 const FRESH_STATISTICS: &str = "SELECT set_config(name, 'none', false) FROM pg_settings \
                                 WHERE name = 'stats_fetch_consistency'";
 
+/// Statements that build documents have many small expressions, and a chunk of rows costs enough
+/// to be compiled to machine code each time: 2 s to save a fraction of 0.7 s (7,500 documents over
+/// eight tables).
+const NOT_COMPILED: &str = "SET jit = off; ";
+
 /// An SQL session; dereferences to the client. Ends when dropped.
 pub struct Session {
     client: Client,
@@ -186,6 +191,7 @@ async fn prepare(client: &Client, doing: &str) -> Result<(), Error> {
     for (name, value) in SESSION_SETTINGS {
         batch.extend(["SET ", name, " = '", value, "'; "]);
     }
+    batch.push_str(NOT_COMPILED);
     batch.push_str(FRESH_STATISTICS);
     batch.push_str("; SELECT pg_is_in_recovery()");
     let answer = client

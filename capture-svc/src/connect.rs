@@ -5,7 +5,7 @@
 //! starts; what the server confirmed compared after it has started.
 //! Must not: publish or confirm.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use runtime::http::{Loop, Part};
 use runtime::postgres::{Identity, Session as Sql, Stream};
 use runtime::shutdown::Shutdown;
 use runtime::task::Task;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::config::Config;
 use crate::confirm::Confirm;
@@ -439,6 +439,7 @@ impl Connector {
         let (needs, scanning) = control.state().served_needs(epoch);
         router.set_needs(needs, scanning);
         let expected = tails.expected(confirmed);
+        let reload = Arc::new(Notify::new());
         let pump = Pump {
             stream,
             epoch,
@@ -449,6 +450,8 @@ impl Connector {
             tails,
             schedule: Schedule::new(config.capture.heartbeat_interval),
             pending: None,
+            distrusted: BTreeSet::new(),
+            reload: Arc::clone(&reload),
             confirm: Confirm::new(confirmed, config.slot_ack(), config.max_retained_wal()),
             partitions,
             schemas: Arc::new(Schemas::new().map_err(|error| Definite::SetUp(error.to_string()))?),
@@ -481,6 +484,7 @@ impl Connector {
         let preparer = Preparer::new(Settings::new(&config.source, config.max_retained_wal()));
         let serve = Serve {
             epoch,
+            reload,
             own,
             preparer,
             postgres: config.postgres.clone(),

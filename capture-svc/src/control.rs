@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use topic::Control;
 pub(crate) use topic::failure;
 
-use model::{Announcement, Epoch, FeedState, Lsn, Needs, TableName};
+use model::{Announcement, Epoch, FeedState, Leaf, Lsn, Needs, TableName};
 
 /// The source as the newest epoch's announcement names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +65,16 @@ pub struct ControlState {
     feeds: BTreeMap<String, Feed>,
     served: BTreeMap<String, Served>,
     accepted: BTreeSet<(u64, u32)>,
+    tables: BTreeMap<TableName, TableState>,
+}
+
+/// A table's tree as it was announced last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableState {
+    /// Its oid.
+    pub oid: u32,
+    /// Its leaves.
+    pub leaves: Vec<Leaf>,
 }
 
 impl ControlState {
@@ -149,10 +159,13 @@ impl ControlState {
             } => {
                 self.accepted.insert((system_identifier, database_oid));
             }
-            // The workers' own, and what we said about tables.
-            Announcement::Incarnation { .. }
-            | Announcement::TableState { .. }
-            | Announcement::Repair { .. } => {}
+            Announcement::TableState {
+                table, oid, leaves, ..
+            } => {
+                self.tables.insert(table, TableState { oid, leaves });
+            }
+            // The workers' own, and what is for them alone.
+            Announcement::Incarnation { .. } | Announcement::Repair { .. } => {}
         }
         *self != before
     }
@@ -228,6 +241,12 @@ impl ControlState {
                     && answer.scanning.is_superset(&feed.scanning)
             })
         })
+    }
+
+    /// A table's tree as it was announced last.
+    #[must_use]
+    pub fn table(&self, table: &TableName) -> Option<&TableState> {
+        self.tables.get(table)
     }
 
     /// The answer that a group has.

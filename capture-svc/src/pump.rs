@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    Change, Epoch, Framing, Heartbeat, Lsn, Needs, OldValues, Partition, Position,
-    PublishedTransaction, Schemas, TableName, partition_of,
+    Announcement, Change, Epoch, Framing, Heartbeat, Lsn, Needs, OldValues, Partition, Position,
+    PublishedTransaction, RepairCause, Schemas, TableName, partition_of,
 };
 use runtime::http::Loop;
 use runtime::shutdown::Shutdown;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 pub use status::{Holding, Snapshot, Status};
@@ -29,7 +29,7 @@ use crate::heartbeat::{Progress, Schedule};
 use crate::metrics::{Metrics, gauge};
 use crate::pgoutput::decode;
 use crate::publish::Publisher;
-use crate::relation::Table;
+use crate::relation::{Table, TableKind, changed_leaves, leaves_of};
 use crate::replication::{Frame, ReplicationStream, Status as Report};
 use crate::route::{Router, Skipped, Step, Transaction};
 use crate::serve::{Order, Switch};
@@ -63,6 +63,10 @@ pub struct Pump<S> {
     pub schedule: Schedule,
     /// Needs that are not in force yet.
     pub pending: Option<Pending>,
+    /// Tables whose old values were not sent, and that were not announced for it yet.
+    pub distrusted: BTreeSet<TableName>,
+    /// Asks `serve` to look at the catalog again.
+    pub reload: Arc<Notify>,
     /// The confirmed LSN.
     pub confirm: Confirm,
     /// Partitions of `{p}.changes`.
@@ -156,7 +160,10 @@ impl<S: ReplicationStream> Pump<S> {
                 _ = beat.tick() => self.beat()?,
                 Some(switch) = beside.switches.recv() => self.switch(switch, beside).await?,
                 changed = beside.control.changed() => { changed?; self.order(beside); }
-                frame = self.stream.next(), if ledger.has_room() => self.burst(frame.map_err(stream_failure)?).await?,
+                frame = self.stream.next(), if ledger.has_room() => {
+                    self.burst(frame.map_err(stream_failure)?).await?;
+                    self.distrust(beside).await?;
+                }
                 () = ledger.room(), if !ledger.has_room() => {}
             }
         }
@@ -232,7 +239,13 @@ impl<S: ReplicationStream> Pump<S> {
 
             Step::Skip(Skipped::NoUsedColumn) => self.metrics.row("suppressed"),
             Step::Skip(Skipped::UnneededTable) => self.metrics.row("unneeded"),
-            Step::Noticed(_) | Step::Nothing => {}
+            Step::Noticed(noticed) => {
+                if noticed.reload {
+                    tracing::info!(table = %noticed.table, "the definition of a table has changed");
+                    self.reload.notify_one();
+                }
+            }
+            Step::Nothing => {}
         }
         if let Some(row) = self.router.last_row() {
             self.progress.row(row.seq);
@@ -273,6 +286,7 @@ impl<S: ReplicationStream> Pump<S> {
         self.status.published(position.lsn);
         if change.old_values == OldValues::Unknown {
             self.metrics.row("old_values_unknown");
+            self.distrusted.insert(change.table.clone());
         }
         Ok(())
     }
@@ -429,6 +443,7 @@ impl<S: ReplicationStream> Pump<S> {
                 from,
                 done,
             } => {
+                self.compare_leaves(beside, &tables, from).await?;
                 self.pending = Some(Pending {
                     needs,
                     scanning,
@@ -461,6 +476,71 @@ impl<S: ReplicationStream> Pump<S> {
             self.router.set_needs(pending.needs, pending.scanning);
             let _told = pending.done.send(());
         }
+    }
+
+    /// Announces a repair pass for every table whose old values were not sent: its former parents
+    /// cannot be found, and the workers must not take that for *none*.
+    async fn distrust(&mut self, beside: &mut Beside<'_>) -> Result<(), Failure> {
+        while let Some(table) = self.distrusted.pop_first() {
+            let detail = "its replica identity did not carry the old routing values".to_owned();
+            self.repair(beside, table, RepairCause::OldValuesUnknown, detail)
+                .await?;
+            self.reload.notify_one();
+        }
+        Ok(())
+    }
+
+    async fn repair(
+        &self,
+        beside: &mut Beside<'_>,
+        table: TableName,
+        cause: RepairCause,
+        detail: String,
+    ) -> Result<(), Failure> {
+        tracing::warn!(%table, ?cause, detail, "rows may have changed unseen: feeds that use the table repair it");
+        let announcement = Announcement::Repair {
+            table: Some(table),
+            cause,
+            detail,
+            epoch: self.epoch,
+            lsn: self.progress.received(),
+            at_us: jiff::Timestamp::now().as_microsecond(),
+        };
+        beside.control.announce(announcement).await
+    }
+
+    /// Compares the partitions with those announced last: what came or went with a leaf is in no
+    /// stream.
+    async fn compare_leaves(
+        &self,
+        beside: &mut Beside<'_>,
+        tables: &[Table],
+        lsn: Lsn,
+    ) -> Result<(), Failure> {
+        for table in tables {
+            let known = beside.control.state().table(&table.name).cloned();
+            let leaves = leaves_of(table);
+            if let Some(known) = known.filter(|known| known.oid == table.oid) {
+                if known.leaves == leaves {
+                    continue;
+                }
+                let is_partitioned = table.kind == TableKind::Partitioned;
+                for change in changed_leaves(&known.leaves, &table.leaves, is_partitioned) {
+                    self.repair(beside, table.name.clone(), change.cause, change.leaf)
+                        .await?;
+                }
+            }
+            let announcement = Announcement::TableState {
+                table: table.name.clone(),
+                oid: table.oid,
+                leaves,
+                epoch: self.epoch,
+                lsn,
+                at_us: jiff::Timestamp::now().as_microsecond(),
+            };
+            beside.control.announce(announcement).await?;
+        }
+        Ok(())
     }
 
     /// Everything accepted is acknowledged, the last position reported.

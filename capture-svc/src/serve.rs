@@ -10,12 +10,13 @@
 //! ```
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Announcement, Epoch, Lsn, Needs, ServedTable, TableName};
 use runtime::postgres::Postgres;
 use runtime::shutdown::Shutdown;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::control::ControlState;
 use crate::error::{Failure, Transient};
@@ -125,6 +126,8 @@ pub struct Serve {
     pub preparer: Preparer,
     /// For sessions.
     pub postgres: Postgres,
+    /// Asked to look at the catalog again.
+    pub reload: Arc<Notify>,
     /// The order as it stands.
     pub orders: watch::Receiver<Order>,
     /// To the pump.
@@ -147,27 +150,30 @@ impl Serve {
         let mut done: Option<Union> = None;
         loop {
             let order = self.orders.borrow_and_update().clone();
-            let complete = self.carry_out(&order, &mut done).await?;
-            // What is not in place yet is tried again by and by.
-            match tokio::time::timeout(PREPARE_EVERY, self.orders.changed()).await {
-                Ok(Ok(())) => {}
-                // The pump has ended.
-                Ok(Err(_)) => return Ok(()),
-                Err(_elapsed) if complete => {}
-                Err(_elapsed) => done = None,
+            self.carry_out(&order, &mut done).await?;
+            // Partitions come and go without a word in the stream, and what is not in place yet
+            // is tried again: both are looked at by and by.
+            tokio::select! {
+                changed = self.orders.changed() => {
+                    // The pump has ended.
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                }
+                () = self.reload.notified() => done = None,
+                () = tokio::time::sleep(PREPARE_EVERY) => done = None,
             }
         }
     }
 
-    /// Whether everything is in place.
-    async fn carry_out(&self, order: &Order, done: &mut Option<Union>) -> Result<bool, Failure> {
+    async fn carry_out(&self, order: &Order, done: &mut Option<Union>) -> Result<(), Failure> {
         let union = Union::new(
             self.own.clone(),
             order.needs.clone(),
             order.scanning.clone(),
         );
         if done.as_ref() == Some(&union) && order.asked.is_empty() {
-            return Ok(true);
+            return Ok(());
         }
         let session = self
             .postgres
@@ -181,13 +187,13 @@ impl Serve {
             .map_err(failed)?;
         let from = slot::log_end(&session).await.map_err(failed)?.flushed;
         if !self.switch(&union, prepared.tables.clone(), from).await {
-            return Ok(true);
+            return Ok(());
         }
         *done = Some(union);
         if !order.asked.is_empty() {
             self.answer(&session, order, &prepared).await?;
         }
-        Ok(prepared.unmet.is_empty())
+        Ok(())
     }
 
     /// Tells the pump, and waits until it has switched. `false` when it has ended.

@@ -10,6 +10,7 @@
 //! ```
 
 mod place;
+mod named;
 mod accept;
 mod advice;
 mod route;

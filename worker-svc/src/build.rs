@@ -22,6 +22,8 @@ mod run;
 mod session;
 mod statements;
 mod documents;
+mod failed;
+mod rows;
 mod transaction;
 mod pages;
 

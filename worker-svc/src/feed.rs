@@ -14,6 +14,7 @@
 mod broker;
 mod refusals;
 mod report;
+mod room;
 mod slots;
 mod status;
 mod take;
@@ -91,6 +92,8 @@ pub enum FeedEnd {
 /// Work in flight is finished within this time when the feed is asked to stop; below
 /// Kafka's session time-out, so that the group does not lose it first.
 const DRAIN: Duration = Duration::from_secs(20);
+/// For the last commit and for leaving the group; with [`DRAIN`] below 30 s.
+const LEAVE: Duration = Duration::from_secs(8);
 /// How often the loop looks after offsets and report.
 const TICK: Duration = Duration::from_millis(100);
 /// Positions that only heartbeats moved are committed this often.
@@ -398,8 +401,14 @@ impl Feed {
             let rule = reason.rule();
             tracing::error!(feed = %self.parts.id, code = rule.code, %reason, advice = rule.advice, "the feed stops");
         }
-        if let Err(error) = self.consuming.stop().await {
-            tracing::error!(feed = %self.parts.id, error = %crate::error::chain(&error), "the consumer's thread did not end well");
+        match tokio::time::timeout(LEAVE, self.consuming.stop()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(feed = %self.parts.id, error = %crate::error::chain(&error), "the consumer's thread did not end well");
+            }
+            Err(_) => {
+                tracing::warn!(feed = %self.parts.id, "Kafka did not answer; the group gives the partitions away by itself");
+            }
         }
         end
     }

@@ -8,9 +8,11 @@ use model::Change;
 use tokio::sync::mpsc;
 use tokio_postgres::types::ToSql;
 
+use super::failed::{Failed, Tried, failed};
 use super::gate::Gate;
+use super::rows::key_of;
 use super::session::Session;
-use super::transaction::{Ended, Failed, Opened, Transaction, Tried, failed, key_of};
+use super::transaction::{Ended, Opened, Transaction};
 use super::{Attempt, Builder};
 use crate::fanout::Page;
 use crate::resolve::{DocumentKey, Hop, Resolution};

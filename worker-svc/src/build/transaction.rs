@@ -9,12 +9,12 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use futures_util::{StreamExt, pin_mut};
 use model::{Incarnation, ServerRun, Snapshot};
-use tokio_postgres::Row;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use super::documents::Built;
+use super::failed::{Failed, Tried, failed};
 use super::gate::Gate;
+use super::rows::{arrays, key_of, leaf_file_node, take_row};
 use super::run::{Seen, read, run_sql};
 use super::session::Session;
 use super::statements::{LEAF_SQL, SNAPSHOT_SQL, at_most, begin};
@@ -27,46 +27,6 @@ pub(super) enum Ended {
     Attempt(Attempt),
     /// The run is not the one that was registered before: register it, build again.
     OtherRun(ServerRun),
-}
-
-/// What a statement's failure means.
-pub(super) enum Failed {
-    Attempt(Attempt),
-    Definite(Definite),
-    Transient(Transient),
-}
-
-pub(super) type Tried<T> = Result<T, Failed>;
-
-impl Failed {
-    /// Says which documents were being built, so that they can be bisected.
-    fn with(self, asked: Vec<DocumentKey>) -> Self {
-        match self {
-            Failed::Attempt(Attempt::RowFault {
-                sqlstate, message, ..
-            }) => Failed::Attempt(Attempt::RowFault {
-                sqlstate,
-                message,
-                keys: Some(asked),
-            }),
-            Failed::Attempt(Attempt::TooSlow { .. }) => {
-                Failed::Attempt(Attempt::TooSlow { keys: Some(asked) })
-            }
-            Failed::Attempt(_) | Failed::Definite(_) | Failed::Transient(_) => self,
-        }
-    }
-}
-
-impl From<Transient> for Failed {
-    fn from(error: Transient) -> Self {
-        Failed::Transient(error)
-    }
-}
-
-impl From<Definite> for Failed {
-    fn from(error: Definite) -> Self {
-        Failed::Definite(error)
-    }
 }
 
 /// Runs it.
@@ -438,121 +398,5 @@ impl Transaction<'_> {
             .prepare_cached(sql)
             .await
             .map_err(failed("preparing a statement"))
-    }
-}
-
-fn take_row(built: &mut Built, waiting: &mut [Option<DocumentKey>], row: &Row) -> Tried<()> {
-    let doing = "reading a built document";
-    let n: i64 = row.try_get(0).map_err(failed(doing))?;
-    let requested: String = row.try_get(1).map_err(failed(doing))?;
-    let own: Option<String> = row.try_get(2).map_err(failed(doing))?;
-    let document: Option<&str> = row.try_get(3).map_err(failed(doing))?;
-    let place = usize::try_from(n)
-        .ok()
-        .and_then(|n| n.checked_sub(1))
-        .and_then(|n| waiting.get_mut(n));
-    let Some(key) = place.and_then(Option::take) else {
-        let what = format!("the build statement answered row {n} twice or unasked");
-        return Err(Definite::Definition(what).into());
-    };
-    match own {
-        // A key that finds a row of another text (citext, numeric scale): the requested id
-        // must go, the row's own is written.
-        Some(own) if own != requested => {
-            built.push(requested, key.0.clone(), None);
-            built.push(own, key.0, document.map(str::as_bytes));
-        }
-        Some(_) | None => built.push(requested, key.0, document.map(str::as_bytes)),
-    }
-    Ok(())
-}
-
-/// A key from the columns at `start`; `None` when one is NULL, which leads nowhere.
-pub(super) fn key_of(
-    row: &Row,
-    start: usize,
-) -> Result<Option<DocumentKey>, tokio_postgres::Error> {
-    let mut key = Vec::with_capacity(row.len().saturating_sub(start));
-    for n in start..row.len() {
-        match row.try_get::<_, Option<String>>(n)? {
-            Some(text) => key.push(text),
-            None => return Ok(None),
-        }
-    }
-    Ok(Some(DocumentKey(key)))
-}
-
-/// The leaf's file node; `None` when it is gone or no longer belongs to the root.
-fn leaf_file_node(row: Option<&Row>) -> Result<Option<u32>, tokio_postgres::Error> {
-    let Some(row) = row else { return Ok(None) };
-    let node: Option<i64> = row.try_get(0)?;
-    let belongs: Option<bool> = row.try_get(1)?;
-    Ok(node
-        .filter(|_| belongs == Some(true))
-        .and_then(|node| u32::try_from(node).ok()))
-}
-
-/// One array per key column.
-fn arrays(keys: &[DocumentKey], columns: usize) -> Tried<Vec<Vec<&str>>> {
-    let mut arrays = vec![Vec::with_capacity(keys.len()); columns];
-    for key in keys {
-        if key.0.len() != columns {
-            let what = format!(
-                "a document key of {} parts, the index has {columns}",
-                key.0.len()
-            );
-            return Err(Definite::Definition(what).into());
-        }
-        for (n, text) in key.0.iter().enumerate() {
-            if let Some(array) = arrays.get_mut(n) {
-                array.push(text.as_str());
-            }
-        }
-    }
-    Ok(arrays)
-}
-
-/// What a failed statement means. Only class 22 and P0001 can be a row's fault; whether
-/// they are, a single row in a fresh transaction tells.
-pub(super) fn failed(doing: &'static str) -> impl Fn(tokio_postgres::Error) -> Failed {
-    move |error| classify(doing, error)
-}
-
-fn classify(doing: &'static str, error: tokio_postgres::Error) -> Failed {
-    let Some(state) = error.code().cloned() else {
-        return Failed::Transient(Transient::Postgres {
-            doing,
-            source: Box::new(error),
-        });
-    };
-    let message = || {
-        error
-            .as_db_error()
-            .map_or_else(String::new, |db| db.message().to_owned())
-    };
-    let class = state.code().get(..2).unwrap_or_default();
-    match class {
-        "22" => Failed::Attempt(Attempt::RowFault {
-            sqlstate: state.code().to_owned(),
-            message: message(),
-            keys: None,
-        }),
-        "P0" if state == SqlState::RAISE_EXCEPTION => Failed::Attempt(Attempt::RowFault {
-            sqlstate: state.code().to_owned(),
-            message: message(),
-            keys: None,
-        }),
-        _ if state == SqlState::QUERY_CANCELED => Failed::Attempt(Attempt::TooSlow { keys: None }),
-        // A table or column that is gone, a missing right: waiting does not bring it back.
-        // The message names objects, not values.
-        "42" => Failed::Definite(Definite::Definition(format!(
-            "{doing}: {} ({})",
-            message(),
-            state.code()
-        ))),
-        _ => Failed::Transient(Transient::Postgres {
-            doing,
-            source: Box::new(error),
-        }),
     }
 }

@@ -6,9 +6,13 @@
 //! asked to stop; an outage of hours is waited out.
 
 mod bisect;
+mod cause;
+mod replan;
+mod share;
+mod sizes;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use definition::deployment::OnError;
@@ -21,16 +25,17 @@ use super::status::{Hindrance, Line};
 use super::write::{Writer, Written};
 use crate::assignment::Fence;
 use crate::batch::Batch;
-use crate::build::{Attempt, Blocks, Builder, Built, Gate, Request, Unseen, VisibleFrom, now_us};
+use crate::build::{Attempt, Blocks, Builder, Built, Gate, Request, Unseen, VisibleFrom};
 use crate::dead_letter::{DeadLetters, Failure, Letter};
 use crate::error::chain;
-use crate::fanout::{Ends, Fanout, Split};
+use crate::fanout::{Ends, Fanout};
 use crate::metrics::FeedMetrics;
 use crate::offsets::Ticket;
-use crate::registry::{Changed, GenerationRecord, Registry, Replan};
+use crate::registry::Registry;
 use crate::resolve::DocumentKey;
 use crate::{Definite, Transient};
 use bisect::{Bisected, Step};
+use cause::cause_of;
 
 /// Why a job did not end well.
 #[derive(Debug)]
@@ -434,112 +439,6 @@ impl Doing<'_> {
         }
     }
 
-    /// Shares the documents of all changes of the step.
-    async fn share(&mut self, step: Step, steps: &mut Vec<Step>) -> Result<(), Halt> {
-        let (Step::Changes(range), Job::Live(batch)) = (&step, self.job) else {
-            return Err(impossible().into());
-        };
-        let changes = changes(batch, range.clone());
-        let source = batch
-            .changes
-            .get(range.start)
-            .map(|sourced| sourced.source.clone());
-        let worker = self.worker;
-        let split = worker
-            .fanout
-            .share(&worker.builder, &changes, &self.gate, source)
-            .await;
-        let why_not = match split {
-            Ok(split) => match split? {
-                Split::Shared(ends) => {
-                    worker
-                        .metrics
-                        .fanned_out(u64::try_from(ends.len()).unwrap_or(0));
-                    self.add_ends(ends);
-                    return Ok(());
-                }
-                Split::Not(attempt) => attempt,
-            },
-            Err(transient) => {
-                self.trouble(&transient).await?;
-                steps.push(step);
-                return Ok(());
-            }
-        };
-        match why_not {
-            Attempt::Unseen(unseen) => self.not_seen(&unseen).await?,
-            Attempt::TooSlow { .. } if range.len() > 1 => {
-                step.halve(None, steps, worker.builder.limits().statement_timeout)?;
-                return Ok(());
-            }
-            Attempt::RowFault { sqlstate, .. } => {
-                return Err(Definite::Unbuildable { sqlstate }.into());
-            }
-            Attempt::Built { .. }
-            | Attempt::RunChanged
-            | Attempt::TooMany
-            | Attempt::TooSlow { .. }
-            | Attempt::TooLarge
-            | Attempt::Replan { .. } => self.pause().await?,
-        }
-        steps.push(step);
-        Ok(())
-    }
-
-    fn add_ends(&mut self, ends: Ends) {
-        let mut all: std::collections::BTreeMap<_, _> =
-            self.shared.take().unwrap_or_default().into_iter().collect();
-        for (partition, end) in ends {
-            let known = all.entry(partition).or_insert(end);
-            *known = end.max(*known);
-        }
-        self.shared = Some(all.into_iter().collect());
-    }
-
-    /// The chunk's table is not the one that was planned: the whole of it is planned anew,
-    /// durably asked for before the chunk's offset may move.
-    async fn replan(&mut self, found: Option<u32>) -> Result<(), Halt> {
-        let Job::Chunk { chunk, .. } = self.job else {
-            return Err(impossible().into());
-        };
-        let ChunkWork::Blocks {
-            table,
-            oid,
-            file_node,
-            ..
-        } = &chunk.work
-        else {
-            return Err(impossible().into());
-        };
-        let noticed = Replan {
-            table: table.clone(),
-            oid: *oid,
-            file_node: *file_node,
-            found,
-            at_us: now_us(),
-        };
-        let feed = &chunk.feed;
-        loop {
-            let registry = &self.worker.registry;
-            let asked =
-                registry.request_replan(&feed.index, feed.generation, &chunk.plan, &noticed);
-            match asked.await {
-                Ok(changed) => {
-                    if let Changed::Missing = changed? {
-                        return Err(Definite::Registry {
-                            id: GenerationRecord::id_of(&feed.index, feed.generation),
-                            reason: String::from("it is gone, and a new plan cannot be noted"),
-                        }
-                        .into());
-                    }
-                    tracing::info!(%feed, %table, "the table was rewritten or is gone; it is planned anew");
-                    return Ok(());
-                }
-                Err(transient) => self.trouble(&transient).await?,
-            }
-        }
-    }
-
     /// Something failed that may work the next time.
     async fn trouble(&mut self, transient: &Transient) -> Result<(), Halt> {
         let hindrance = match transient {
@@ -576,69 +475,6 @@ impl Doing<'_> {
         match self.backoff.wait(&self.worker.shutdown, None).await {
             Waited::Elapsed => Ok(()),
             Waited::Stopping => Err(Halt::Stopping),
-        }
-    }
-}
-
-impl Worker {
-    /// Cuts a range of blocks that would not fit into a batch, as far as is known.
-    fn presplit(&self, step: Step) -> Result<Step, Vec<Step>> {
-        let bytes = self.block_bytes.load(Ordering::Relaxed);
-        let limit = self.builder.limits().batch_bytes;
-        match limit
-            .checked_div(bytes)
-            .and_then(|blocks| u32::try_from(blocks.max(1)).ok())
-        {
-            None => Ok(step),
-            Some(blocks) => step.cut(blocks),
-        }
-    }
-
-    fn learn_blocks(&self, step: &Step, bytes: usize) {
-        if let Some(blocks) = step.blocks().filter(|blocks| *blocks > 0)
-            && let Some(per_block) = bytes.checked_div(blocks)
-        {
-            // A little more, so that chunks like the last one fit.
-            let per_block = per_block.saturating_add(per_block / 4).max(1);
-            self.block_bytes.store(per_block, Ordering::Relaxed);
-        }
-    }
-
-    fn learn_too_large(&self, step: &Step) {
-        if let Some(per_block) = step
-            .blocks()
-            .and_then(|blocks| self.builder.limits().batch_bytes.checked_div(blocks))
-        {
-            self.block_bytes
-                .store(per_block.saturating_mul(2).max(1), Ordering::Relaxed);
-        }
-    }
-}
-
-/// The record that caused a document, as far as it is known: a chunk, a batch's only
-/// change, or the change of a row with just this key.
-fn cause_of<'j>(job: &'j Job, key: &[String]) -> (Option<RecordPosition>, Option<&'j Change>) {
-    match job {
-        Job::Chunk { source, chunk, .. } => (
-            Some(chunk.source.clone().unwrap_or_else(|| source.clone())),
-            None,
-        ),
-        Job::Live(batch) => {
-            let named = |change: &Change| {
-                change
-                    .key
-                    .iter()
-                    .map(|column| column.value.as_deref())
-                    .eq(key.iter().map(|part| Some(part.as_str())))
-            };
-            let found = match batch.changes.as_slice() {
-                [only] => Some(only),
-                several => several.iter().find(|sourced| named(&sourced.change)),
-            };
-            (
-                found.map(|sourced| sourced.source.clone()),
-                found.map(|sourced| &sourced.change),
-            )
         }
     }
 }

@@ -5,7 +5,6 @@
 //! Must not: decide about refused documents.
 
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -13,14 +12,13 @@ use futures_util::stream::FuturesUnordered;
 use model::Incarnation;
 use runtime::retry::{Backoff, Waited};
 use runtime::shutdown::Shutdown;
-use tokio::sync::Notify;
 
+use super::room::Room;
 use super::status::{Hindrance, Line};
 use super::work::Halt;
 use crate::Definite;
 use crate::build::{Built, is_fresh};
 use crate::bulk::{self, Body, Bounds, IdRefused};
-use crate::limit::{Limit, Sent};
 use crate::metrics::FeedMetrics;
 use crate::outcome::{self, Answer, Applied, Outcome, Refusal, StaleVerdict, Verdict};
 use crate::resolve::DocumentKey;
@@ -430,96 +428,6 @@ fn is_overload(verdict: &Verdict) -> bool {
 
 fn count(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
-}
-
-/// Lets as many requests through as the limit allows; shared by the batches of a feed.
-#[derive(Debug)]
-struct Room {
-    most: usize,
-    inner: Mutex<Inside>,
-    left: Notify,
-}
-
-#[derive(Debug)]
-struct Inside {
-    limit: Limit,
-    under_way: usize,
-}
-
-impl Room {
-    fn new(most: usize) -> Self {
-        let inner = Inside {
-            limit: Limit::new(most),
-            under_way: 0,
-        };
-        Room {
-            most: most.max(1),
-            inner: Mutex::new(inner),
-            left: Notify::new(),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inside> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn most(&self) -> usize {
-        self.most
-    }
-
-    fn allowed(&self) -> usize {
-        self.lock().limit.allowed()
-    }
-
-    async fn enter(&self) -> Permit<'_> {
-        loop {
-            let left = self.left.notified();
-            futures_util::pin_mut!(left);
-            // Registered before the look, so that no departure in between is missed.
-            left.as_mut().enable();
-            {
-                let mut inside = self.lock();
-                if inside.under_way < inside.limit.allowed() {
-                    inside.under_way = inside.under_way.saturating_add(1);
-                    let sent = inside.limit.sent();
-                    return Permit {
-                        room: self,
-                        sent: Some(sent),
-                    };
-                }
-            }
-            left.await;
-        }
-    }
-}
-
-struct Permit<'a> {
-    room: &'a Room,
-    sent: Option<Sent>,
-}
-
-impl Permit<'_> {
-    fn succeeded(mut self) {
-        if let Some(sent) = self.sent.take() {
-            self.room.lock().limit.succeeded(sent);
-        }
-    }
-
-    fn overloaded(mut self) {
-        if let Some(sent) = self.sent.take() {
-            self.room.lock().limit.overloaded(sent);
-        }
-    }
-}
-
-impl Drop for Permit<'_> {
-    fn drop(&mut self) {
-        let mut inside = self.room.lock();
-        inside.under_way = inside.under_way.saturating_sub(1);
-        drop(inside);
-        // All look again: the limit may have risen by more than one.
-        self.room.left.notify_waiters();
-    }
 }
 
 #[cfg(test)]

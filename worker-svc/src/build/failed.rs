@@ -1,0 +1,94 @@
+//! What a failed statement means.
+//! In: an error of Postgres. Out: try again, stop, or look for the row that spoils it.
+//! Must hold: nothing is taken for a row's fault but SQLSTATE class 22 and P0001.
+
+use tokio_postgres::error::SqlState;
+
+use super::Attempt;
+use crate::resolve::DocumentKey;
+use crate::{Definite, Transient};
+
+/// What a statement's failure means.
+pub(super) enum Failed {
+    Attempt(Attempt),
+    Definite(Definite),
+    Transient(Transient),
+}
+
+pub(super) type Tried<T> = Result<T, Failed>;
+
+impl Failed {
+    /// Says which documents were being built, so that they can be bisected.
+    pub(super) fn with(self, asked: Vec<DocumentKey>) -> Self {
+        match self {
+            Failed::Attempt(Attempt::RowFault {
+                sqlstate, message, ..
+            }) => Failed::Attempt(Attempt::RowFault {
+                sqlstate,
+                message,
+                keys: Some(asked),
+            }),
+            Failed::Attempt(Attempt::TooSlow { .. }) => {
+                Failed::Attempt(Attempt::TooSlow { keys: Some(asked) })
+            }
+            Failed::Attempt(_) | Failed::Definite(_) | Failed::Transient(_) => self,
+        }
+    }
+}
+
+impl From<Transient> for Failed {
+    fn from(error: Transient) -> Self {
+        Failed::Transient(error)
+    }
+}
+
+impl From<Definite> for Failed {
+    fn from(error: Definite) -> Self {
+        Failed::Definite(error)
+    }
+}
+
+/// What a failed statement means. Only class 22 and P0001 can be a row's fault; whether
+/// they are, a single row in a fresh transaction tells.
+pub(super) fn failed(doing: &'static str) -> impl Fn(tokio_postgres::Error) -> Failed {
+    move |error| classify(doing, error)
+}
+
+fn classify(doing: &'static str, error: tokio_postgres::Error) -> Failed {
+    let Some(state) = error.code().cloned() else {
+        return Failed::Transient(Transient::Postgres {
+            doing,
+            source: Box::new(error),
+        });
+    };
+    let message = || {
+        error
+            .as_db_error()
+            .map_or_else(String::new, |db| db.message().to_owned())
+    };
+    let class = state.code().get(..2).unwrap_or_default();
+    match class {
+        "22" => Failed::Attempt(Attempt::RowFault {
+            sqlstate: state.code().to_owned(),
+            message: message(),
+            keys: None,
+        }),
+        "P0" if state == SqlState::RAISE_EXCEPTION => Failed::Attempt(Attempt::RowFault {
+            sqlstate: state.code().to_owned(),
+            message: message(),
+            keys: None,
+        }),
+        _ if state == SqlState::QUERY_CANCELED => Failed::Attempt(Attempt::TooSlow { keys: None }),
+        // A table or column that is gone, a missing right: waiting does not bring it back.
+        // The message names objects, not values.
+        "42" => Failed::Definite(Definite::Definition(format!(
+            "{doing}: {} ({})",
+            message(),
+            state.code()
+        ))),
+        _ => Failed::Transient(Transient::Postgres {
+            doing,
+            source: Box::new(error),
+        }),
+    }
+}

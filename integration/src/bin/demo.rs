@@ -346,12 +346,12 @@ fn show_difference(id: &str, was: Option<&Value>, is: Option<&Value>) {
     for name in names {
         let (before, after) = (was_members.get(name), is_members.get(name));
         if before != after {
-            before
-                .iter()
-                .for_each(|value| println!("   {id} - {name}: {value}"));
-            after
-                .iter()
-                .for_each(|value| println!("   {id} + {name}: {value}"));
+            if let Some(value) = before {
+                println!("   {id} - {name}: {value}");
+            }
+            if let Some(value) = after {
+                println!("   {id} + {name}: {value}");
+            }
         }
     }
 }

@@ -109,7 +109,7 @@ const STEPS: [(&str, &str); 25] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_kind_of_change_ends_equal_to_an_independent_build() -> Result<()> {
+async fn w5_every_kind_of_change_ends_equal_to_an_independent_build() -> Result<()> {
     // GIVEN both services on a shop. The key of an order with children changes, so its lines follow.
     let mut sandbox = shop::sandbox("changes").await?;
     sandbox

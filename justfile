@@ -25,6 +25,11 @@ demo-debian *args:
 test *args:
     deploy/test {{args}}
 
+# End-to-end figures on real servers (run `just up` first): `just bench latency`, `just bench transaction`.
+bench *args:
+    cargo build --release --locked --package capture-svc --package worker-svc --package integration --bins
+    set -a; . .stack/env; cargo run --release --locked --package integration --bin bench -- {{args}}
+
 # Format the code.
 fmt:
     cargo fmt --all

@@ -54,11 +54,8 @@ fn with(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_set_up_gives_one_clear_message_and_a_way_to_mend_it() -> Result<()> {
+async fn a_mistake_in_the_files_says_what_and_where_and_how_to_mend_it() -> Result<()> {
     let sandbox = shop::sandbox("setup").await?;
-    let stack = &sandbox.stack;
-    let good = sandbox.folder().join("flusso.toml");
-
     // A mistake in a file: what, where, and what was meant.
     let path = with(
         &sandbox,
@@ -119,6 +116,15 @@ async fn a_bad_set_up_gives_one_clear_message_and_a_way_to_mend_it() -> Result<(
         ],
     )
     .await?;
+
+    sandbox.remove().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_not_there_and_an_address_that_is_taken_are_named() -> Result<()> {
+    let sandbox = shop::sandbox("unreachable").await?;
+    let stack = &sandbox.stack;
+    let good = sandbox.folder().join("flusso.toml");
 
     // A broker that nobody serves.
     let path = with(

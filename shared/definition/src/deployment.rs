@@ -11,7 +11,7 @@ mod server;
 mod sink;
 mod source;
 
-pub use broker::{Broker, Compression, Framing, KafkaProperty, SchemaRegistry};
+pub use broker::{Broker, Compression, Framing, KafkaProperty, SET_BY_THE_PRODUCT, SchemaRegistry};
 pub use connection::{
     ClientCertificate, ConnectionParameters, Host, RootCertificate, SslMode, Tls, TlsSettings,
     UrlProblem,

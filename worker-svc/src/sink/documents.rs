@@ -85,7 +85,7 @@ impl Sink {
         }
     }
 
-    /// Reads all documents that a search sees, at most [`MOST_DOCUMENTS`]. Empty when
+    /// Reads all documents that a search sees, at most `MOST_DOCUMENTS`. Empty when
     /// the index is not there.
     ///
     /// # Errors

@@ -4,6 +4,32 @@ use std::time::Duration;
 
 use super::{ByteSize, Secret};
 
+/// librdkafka properties on which the guarantees stand: the product sets them, and a user's are
+/// refused. Under every name that librdkafka takes.
+pub const SET_BY_THE_PRODUCT: [&str; 21] = [
+    "bootstrap.servers",
+    "metadata.broker.list",
+    "group.id",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "auto.offset.reset",
+    "isolation.level",
+    "acks",
+    "request.required.acks",
+    "enable.idempotence",
+    "transactional.id",
+    "partitioner",
+    "compression.type",
+    "compression.codec",
+    "enable.partition.eof",
+    "message.timeout.ms",
+    "delivery.timeout.ms",
+    "retries",
+    "message.send.max.retries",
+    "enable.gapless.guarantee",
+    "partition.assignment.strategy",
+];
+
 /// `[broker]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broker {

@@ -1,43 +1,17 @@
 //! The user's librdkafka properties, and ours on top.
-//! Must hold: a property on [`FORBIDDEN`] never comes from the user, for each of them
+//! Must hold: a property of [`SET_BY_THE_PRODUCT`] never comes from the user, for each of them
 //! carries a guarantee; no value of a property is ever printed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use definition::deployment::SET_BY_THE_PRODUCT;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
 
 use crate::secret::Secret;
-
-/// Properties that the product sets itself (configuration language, `[broker] kafka`).
-pub const FORBIDDEN: [&str; 20] = [
-    "bootstrap.servers",
-    "group.id",
-    "enable.auto.commit",
-    "enable.auto.offset.store",
-    "auto.offset.reset",
-    "isolation.level",
-    "acks",
-    "request.required.acks",
-    "enable.idempotence",
-    "transactional.id",
-    "partitioner",
-    "compression.type",
-    "compression.codec",
-    "enable.partition.eof",
-    "message.timeout.ms",
-    "delivery.timeout.ms",
-    "retries",
-    "message.send.max.retries",
-    "enable.gapless.guarantee",
-    "partition.assignment.strategy",
-];
-
-/// Other names for addresses of brokers: librdkafka takes both.
-const ALIASES: [&str; 1] = ["metadata.broker.list"];
 
 /// librdkafka's default for `session.timeout.ms`.
 const DEFAULT_SESSION_TIMEOUT: Duration = Duration::from_secs(45);
@@ -205,7 +179,7 @@ fn empty() -> ClientConfig {
 /// It is the product's own, unknown, or has a value out of range.
 pub fn verify_property(name: &str, value: &str) -> Result<(), PropertyError> {
     let name_owned = || name.to_owned();
-    if FORBIDDEN.contains(&name) || ALIASES.contains(&name) {
+    if SET_BY_THE_PRODUCT.contains(&name) {
         return Err(PropertyError::SetByProduct { name: name_owned() });
     }
     let mut config = empty();

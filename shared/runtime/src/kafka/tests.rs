@@ -83,7 +83,7 @@ async fn next<T>(receiver: &mut mpsc::Receiver<T>) -> T {
 
 #[test]
 fn properties_that_carry_a_guarantee_are_refused_by_name() {
-    for name in settings::FORBIDDEN {
+    for name in definition::deployment::SET_BY_THE_PRODUCT {
         let error = settings::verify_property(name, "1").unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -2,35 +2,10 @@
 
 use super::{Walk, is_sensitive, literal_warning};
 use crate::check::value;
-use crate::deployment::{Broker, Compression, Framing, KafkaProperty, SchemaRegistry, Secret};
+use crate::deployment::{
+    Broker, Compression, Framing, KafkaProperty, SET_BY_THE_PRODUCT, SchemaRegistry, Secret,
+};
 use crate::raw::{Entry, Node, RawValue, Table};
-
-/// Properties on which the guarantees stand: the product sets them.
-const SET_BY_THE_PRODUCT: [&str; 20] = [
-    "bootstrap.servers",
-    "metadata.broker.list",
-    "group.id",
-    "enable.auto.commit",
-    "enable.auto.offset.store",
-    "auto.offset.reset",
-    "isolation.level",
-    "acks",
-    "request.required.acks",
-    "enable.idempotence",
-    "transactional.id",
-    "partitioner",
-    "compression.type",
-    "compression.codec",
-    "enable.partition.eof",
-    "message.timeout.ms",
-    "delivery.timeout.ms",
-    "retries",
-    "message.send.max.retries",
-    "enable.gapless.guarantee",
-];
-
-/// As above, of the consumer's assignment.
-const STRATEGY: &str = "partition.assignment.strategy";
 
 impl Walk<'_> {
     pub(super) fn broker(&mut self, node: Option<&Node>) -> Broker {
@@ -209,7 +184,7 @@ impl Walk<'_> {
                 "" => entry.key.clone(),
                 prefix => format!("{prefix}.{}", entry.key),
             };
-            if SET_BY_THE_PRODUCT.contains(&name.as_str()) || name == STRATEGY {
+            if SET_BY_THE_PRODUCT.contains(&name.as_str()) {
                 let message = format!("kafka: `{name}` is set by the product");
                 self.reader
                     .error_help("E109", &entry.key_span, message, "remove it");

@@ -292,3 +292,44 @@ impl Announcement {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repair(table: Option<TableName>) -> Announcement {
+        Announcement::Repair {
+            table,
+            cause: RepairCause::LeafDropped,
+            detail: String::new(),
+            epoch: Epoch::new(2),
+            lsn: Lsn::new(0x1_0000_0002),
+            at_us: 0,
+        }
+    }
+
+    #[test]
+    fn repairs_of_different_tables_and_times_are_kept_apart() {
+        let shows = Some(TableName::new("public", "shows"));
+        assert_eq!(repair(shows).record_key(), "repair/public.shows/2-1/2");
+        assert_eq!(repair(None).record_key(), "repair/*/2-1/2");
+    }
+
+    #[test]
+    fn epochs_are_kept_as_history() {
+        let source = |epoch| Announcement::Source {
+            epoch: Epoch::new(epoch),
+            system_identifier: 1,
+            database_oid: 5,
+            database: String::new(),
+            timeline: 1,
+            slot: String::new(),
+            start_lsn: Lsn::INVALID,
+            cause: SourceCause::First,
+            reason: String::new(),
+            at_us: 0,
+        };
+        assert_eq!(source(1).record_key(), "source/1");
+        assert_ne!(source(1).record_key(), source(2).record_key());
+    }
+}

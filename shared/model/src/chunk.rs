@@ -106,3 +106,25 @@ impl Chunk {
             .is_some_and(|rest| rest.first() == Some(&b'/'))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_belongs_to_one_group_only() {
+        assert!(Chunk::key_is_of(
+            b"shop.main.shows.g1/seed-1/17",
+            "shop.main.shows.g1"
+        ));
+        assert!(!Chunk::key_is_of(
+            b"shop.main.shows.g10/seed-1/17",
+            "shop.main.shows.g1"
+        ));
+        assert!(!Chunk::key_is_of(
+            b"shop.main.shows.g1",
+            "shop.main.shows.g1"
+        ));
+        assert!(!Chunk::key_is_of(b"", "shop.main.shows.g1"));
+    }
+}

@@ -80,3 +80,15 @@ impl fmt::Display for FeedId {
         write!(f, "{}/{}-g{}", self.sink, self.index, self.generation)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_named_by_prefixes_sink_index_and_generation() {
+        let feed = FeedId::new("main", "shows", Generation::new(3));
+        assert_eq!(feed.group("shop", "prod_"), "shop.main.prod_shows.g3");
+        assert_eq!(feed.group("shop", ""), "shop.main.shows.g3");
+    }
+}

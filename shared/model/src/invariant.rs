@@ -1,11 +1,21 @@
 //! The guarantees, and the check that one of them is kept.
 //!
-//! ```ignore
-//! fn raise(&mut self, new: Lsn) -> Result<(), Definite> {   // Definite: From<Violation>
-//!     invariant!(C2, new >= self.confirmed, "asked to go from {} to {new}", self.confirmed);
-//!     self.confirmed = new;
-//!     Ok(())
+//! ```
+//! use model::{Lsn, Violation, invariant};
+//!
+//! struct Confirm {
+//!     confirmed: Lsn,
 //! }
+//!
+//! impl Confirm {
+//!     // Any error that is `From<Violation>` will do.
+//!     fn raise(&mut self, new: Lsn) -> Result<(), Violation> {
+//!         invariant!(C2, new >= self.confirmed, "asked to go from {} to {new}", self.confirmed);
+//!         self.confirmed = new;
+//!         Ok(())
+//!     }
+//! }
+//! # Confirm { confirmed: Lsn::new(1) }.raise(Lsn::new(2)).unwrap();
 //! ```
 //!
 //! Stands before the act it guards. A debug build panics. A release build
@@ -142,4 +152,33 @@ macro_rules! invariant {
             return ::std::result::Result::Err(violation.found().into());
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raise(from: u32, to: u32) -> Result<u32, Violation> {
+        invariant!(C2, to >= from, "asked to go from {from} to {to}");
+        Ok(to)
+    }
+
+    #[test]
+    fn what_keeps_the_guarantee_passes() {
+        assert_eq!(raise(1, 2), Ok(2));
+    }
+
+    #[test]
+    #[cfg_attr(debug_assertions, should_panic(expected = "C2 would be broken"))]
+    fn what_breaks_it_stops_a_debug_build_and_is_an_error_in_a_release_build() {
+        let violation = raise(2, 1).unwrap_err();
+        assert_eq!(violation.guarantee, Guarantee::C2);
+        assert_eq!(violation.detail, "asked to go from 2 to 1");
+    }
+
+    #[test]
+    fn ids_are_those_of_the_design() {
+        let ids: Vec<_> = Guarantee::ALL.iter().map(ToString::to_string).collect();
+        assert_eq!(ids.join(" "), "C1 C2 C3 C4 W1 W2 W3 W4 W5 R1 R2 R3");
+    }
 }

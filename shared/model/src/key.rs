@@ -40,3 +40,56 @@ pub fn record_table(key: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(key.get(..end)?).ok()?;
     (!text.is_empty()).then_some(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn values(values: &[Option<&str>]) -> Vec<ColumnValue> {
+        let value = |text: Option<&str>| ColumnValue::new("c", text.map(str::to_owned));
+        values.iter().copied().map(value).collect()
+    }
+
+    #[test]
+    fn c3_the_bytes_of_a_key_are_fixed() {
+        // Partitions are computed from them: a change would move keys.
+        let table = TableName::new("crm", "Reviews");
+        let key = row_key(&table, &values(&[Some("12"), None]));
+        assert_eq!(key, b"crm.\"Reviews\"\0\x01\0\0\0\x0212\0");
+        assert_eq!(row_key(&table, &[]), b"crm.\"Reviews\"\0");
+    }
+
+    #[test]
+    fn the_table_is_read_without_the_record() {
+        let key = row_key(&TableName::new("public", "orders"), &values(&[Some("7")]));
+        assert_eq!(record_table(&key), Some("public.orders"));
+        assert_eq!(record_table(HEARTBEAT_KEY), None);
+        assert_eq!(record_table(b""), None);
+        assert_eq!(record_table(b"public.orders"), None);
+        assert_eq!(record_table(b"\xff\0"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn c3_different_keys_have_different_bytes(
+            one in vec(option::of("[\0\x01a]{0,4}"), 0..4),
+            other in vec(option::of("[\0\x01a]{0,4}"), 0..4),
+        ) {
+            let table = TableName::new("s", "t");
+            let key = |texts: &[Option<String>]| {
+                let values: Vec<_> = texts.iter().map(Option::as_deref).collect();
+                row_key(&table, &self::values(&values))
+            };
+            prop_assert_eq!(key(&one) == key(&other), one == other);
+        }
+
+        #[test]
+        fn any_bytes_name_a_table_or_none(key: Vec<u8>) {
+            let _ = record_table(&key);
+        }
+    }
+}

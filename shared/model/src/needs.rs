@@ -90,21 +90,18 @@ impl Needs {
             text(&mut digest, &table.to_string());
             columns(&mut digest, "routing", &needs.routing);
             columns(&mut digest, "used", &needs.used);
-            text(
-                &mut digest,
-                if needs.all_used {
-                    "all used"
-                } else {
-                    "some used"
-                },
-            );
+            let scope = if needs.all_used {
+                "all used"
+            } else {
+                "some used"
+            };
+            text(&mut digest, scope);
         }
-        digest
+        let half = digest
             .finalize()
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+            .first_chunk()
+            .map_or(0, |half| u128::from_be_bytes(*half));
+        format!("{half:032x}")
     }
 }
 

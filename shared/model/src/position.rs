@@ -255,3 +255,45 @@ impl OffsetRange {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c2_positions_are_ordered_by_epoch_then_lsn_then_row() {
+        let at = |epoch, lsn, seq| Position::new(Epoch::new(epoch), Lsn::new(lsn), Seq::new(seq));
+        let order = [
+            at(1, 9, 9),
+            at(2, 1, -1),
+            at(2, 1, 0),
+            at(2, 1, 1),
+            at(2, 2, -1),
+        ];
+        assert!(order.is_sorted_by(|one, next| one < next));
+        assert_eq!(Position::before(Epoch::new(2), Lsn::new(1)), order[1]);
+    }
+
+    #[test]
+    fn w1_ranges_join_only_without_gap_or_overlap() {
+        let range = |start, end| OffsetRange::new(Offset::new(start), Offset::new(end)).unwrap();
+        assert_eq!(range(1, 3).join(range(3, 5)), Ok(range(1, 5)));
+        for (end, start) in [(3, 4), (3, 2)] {
+            let refused = RangesDoNotJoin {
+                end: Offset::new(end),
+                start: Offset::new(start),
+            };
+            assert_eq!(range(1, end).join(range(start, 9)), Err(refused));
+        }
+        assert!(OffsetRange::new(Offset::new(3), Offset::new(2)).is_err());
+        let empty = OffsetRange::empty(Offset::new(3));
+        assert!(empty.is_empty() && range(1, 3).join(empty) == Ok(range(1, 3)));
+    }
+
+    #[test]
+    fn a_range_holds_its_start_and_not_its_end() {
+        let range = OffsetRange::new(Offset::new(1), Offset::new(3)).unwrap();
+        let held = [0, 1, 2, 3].map(|offset| range.contains(Offset::new(offset)));
+        assert_eq!((held, range.len()), ([false, true, true, false], 2));
+    }
+}

@@ -172,3 +172,123 @@ fn id(text: &str) -> Result<Xid, ParseSnapshotError> {
     }
     text.parse().map(Xid).map_err(|_| wrong)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::btree_set;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn snapshot(text: &str) -> Snapshot {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn w2_the_ordinal_counts_the_finished_ids() {
+        assert_eq!(snapshot("10:10:").ordinal(), Ordinal::new(10));
+        assert_eq!(snapshot("10:20:10,14,15").ordinal(), Ordinal::new(17));
+    }
+
+    #[test]
+    fn w3_a_running_or_later_transaction_is_not_seen() {
+        let snapshot = snapshot("10:20:10,14");
+        for seen in [1, 9, 11, 13, 15, 19] {
+            assert!(snapshot.sees(Xid::new(seen)), "{seen}");
+        }
+        for unseen in [10, 14, 20, 21] {
+            assert!(!snapshot.sees(Xid::new(unseen)), "{unseen}");
+        }
+    }
+
+    #[test]
+    fn w3_all_through_asks_for_an_xmin_above() {
+        let snapshot = snapshot("10:20:10,14");
+        assert!(snapshot.sees_all_through(Xid::new(9)));
+        assert!(!snapshot.sees_all_through(Xid::new(10)));
+        // Seen by itself, but an older one still runs.
+        assert!(!snapshot.sees_all_through(Xid::new(13)));
+    }
+
+    #[test]
+    fn what_is_no_snapshot_is_refused() {
+        for text in [
+            "",
+            "1",
+            "1:2",
+            "2:1:",
+            "1:5:5",
+            "3:5:2",
+            "1:5:3,2",
+            "1:5:2,2",
+            "1:5:2,",
+            "a:5:",
+            "1:5:x",
+            "-1:5:",
+            "+1:5:",
+            "1:5: 2",
+            "1:2::",
+            "18446744073709551616:5:",
+            ":5:",
+        ] {
+            assert!(text.parse::<Snapshot>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_widened_to_the_nearest() {
+        const EPOCH: u64 = 1 << 32;
+        let widen = |low, near| Xid::widen(low, Xid::new(near)).as_u64();
+        assert_eq!(widen(5, 10), 5);
+        assert_eq!(widen(5, 3 * EPOCH + 10), 3 * EPOCH + 5);
+        // Just before a wrap, seen from just behind it; and the other way.
+        assert_eq!(widen(u32::MAX, EPOCH + 2), EPOCH - 1);
+        assert_eq!(widen(2, EPOCH - 1), EPOCH + 2);
+        // There is nothing below zero and nothing above the last id.
+        assert_eq!(widen(u32::MAX, 3), u64::from(u32::MAX));
+        assert_eq!(widen(0, u64::MAX), u64::MAX - u64::from(u32::MAX));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_parses_or_fails(text in "[0-9:,a +-]{0,30}") {
+            let _: Result<Snapshot, _> = text.parse();
+        }
+
+        #[test]
+        fn round_trip(xmin in 3..1_000_u64, running in btree_set(0..100_u64, 0..10)) {
+            let xip: Vec<_> = running.iter().map(|id| Xid::new(xmin + id)).collect();
+            let snapshot = Snapshot::new(Xid::new(xmin), Xid::new(xmin + 100), xip).unwrap();
+            prop_assert_eq!(snapshot.to_string().parse(), Ok(snapshot));
+        }
+
+        #[test]
+        fn an_id_near_xmax_is_widened_to_itself(near: u64, back in 0..(1_u64 << 31)) {
+            let id = near.saturating_sub(back);
+            let low = u32::try_from(id & 0xFFFF_FFFF).unwrap();
+            prop_assert_eq!(Xid::widen(low, Xid::new(near)), Xid::new(id));
+        }
+
+        /// Ids finish one by one, in any order: the ordinal never falls, and
+        /// equal ordinals mean that the same ids are seen.
+        #[test]
+        fn w2_the_ordinal_orders_the_snapshots_of_one_run(
+            order in Just((0..20_u64).collect::<Vec<_>>()).prop_shuffle(),
+        ) {
+            let mut earlier: Option<Snapshot> = None;
+            for finished in 0..=order.len() {
+                let running: std::collections::BTreeSet<_> = order[finished..].iter().collect();
+                let xmin = running.first().map_or(20, |id| **id);
+                let xip = running.into_iter().map(|id| Xid::new(*id)).collect();
+                let snapshot = Snapshot::new(Xid::new(xmin), Xid::new(20), xip).unwrap();
+                if let Some(earlier) = earlier {
+                    prop_assert!(snapshot.ordinal() > earlier.ordinal());
+                    for id in (0..25).map(Xid::new) {
+                        prop_assert!(snapshot.sees(id) || !earlier.sees(id));
+                    }
+                }
+                earlier = Some(snapshot);
+            }
+        }
+    }
+}

@@ -210,3 +210,77 @@ impl AsRef<str> for ColumnName {
         &self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_are_quoted_only_where_needed() {
+        for (schema, name, text) in [
+            ("public", "orders", "public.orders"),
+            ("crm", "Reviews", r#"crm."Reviews""#),
+            ("a.b", r#"say "hi""#, r#""a.b"."say ""hi""""#),
+            ("_x", "t$1", "_x.t$1"),
+            ("1st", "größe", r#""1st"."größe""#),
+            ("public", "order", "public.order"),
+        ] {
+            let table = TableName::new(schema, name);
+            assert_eq!(table.to_string(), text);
+            assert_eq!(text.parse(), Ok(table));
+        }
+    }
+
+    #[test]
+    fn sql_text_is_always_quoted() {
+        assert_eq!(
+            TableName::new("public", "order").sql(),
+            r#""public"."order""#
+        );
+        assert_eq!(ColumnName::new(r#"a"b"#).sql(), r#""a""b""#);
+    }
+
+    #[test]
+    fn what_is_no_table_name_is_refused() {
+        for text in [
+            "",
+            ".",
+            "orders",
+            "public.",
+            ".orders",
+            "public.Orders",
+            "a.b.c",
+            "\"a.b",
+            "\"a\"b",
+            "\"\".a",
+            "a.\"\"",
+            "a.\"b\"c",
+            " a.b",
+            "a.b ",
+        ] {
+            assert!(text.parse::<TableName>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn no_table_is_the_empty_text() {
+        let json = serde_json::to_string(&TableName::none()).unwrap();
+        assert_eq!(json, "\"\"");
+        assert!(serde_json::from_str::<TableName>(&json).unwrap().is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_round_trips(schema in "\\PC{1,10}", name in "[\"A-z.]{1,10}") {
+            let table = TableName::new(schema, name);
+            prop_assert_eq!(table.to_string().parse(), Ok(table));
+        }
+
+        #[test]
+        fn any_text_parses_or_fails(text in "[\"a-z.]{0,10}") {
+            let _: Result<TableName, _> = text.parse();
+        }
+    }
+}

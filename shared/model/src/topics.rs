@@ -96,3 +96,54 @@ fn murmur2(data: &[u8]) -> u32 {
     hash = hash.wrapping_mul(M);
     hash ^ (hash >> 15)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c3_the_hash_is_that_of_the_java_client() {
+        for (key, hash) in [
+            ("21", -973_932_308),
+            ("foobar", -790_332_482),
+            ("a-little-bit-long-string", -985_981_536),
+            ("a-little-bit-longer-string", -1_486_304_829),
+            (
+                "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8",
+                -58_897_971,
+            ),
+            ("abc", 479_470_107),
+        ] {
+            assert_eq!(murmur2(key.as_bytes()).cast_signed(), hash, "{key}");
+        }
+    }
+
+    #[test]
+    fn c3_a_negative_hash_loses_its_sign_and_keeps_the_rest() {
+        // -973,932,308 without its sign bit is 1,173,551,340.
+        assert_eq!(partition_of(b"21", 1_000), Partition::new(340));
+        assert_eq!(partition_of(b"21", 1), Partition::new(0));
+        assert_eq!(partition_of(b"21", 0), Partition::new(0));
+    }
+
+    #[test]
+    fn topics_carry_the_prefix() {
+        let topics = Topics::new("shop");
+        assert_eq!(
+            [
+                topics.changes(),
+                topics.backfill(),
+                topics.fanout(),
+                topics.dlq(),
+                topics.control()
+            ],
+            [
+                "shop.changes",
+                "shop.backfill",
+                "shop.fanout",
+                "shop.dlq",
+                "shop.control"
+            ]
+        );
+    }
+}

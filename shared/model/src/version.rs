@@ -153,3 +153,51 @@ impl fmt::Display for DocumentVersion {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn w2_a_later_run_wins_whatever_the_ordinals() {
+        let last = DocumentVersion::new(Incarnation::new(1), Ordinal::new((1 << 48) - 1));
+        let next = DocumentVersion::new(Incarnation::new(2), Ordinal::new(3));
+        assert!(next.unwrap() > last.unwrap());
+    }
+
+    #[test]
+    fn w2_what_does_not_fit_is_refused_and_never_cut_off() {
+        let (run, many) = (Incarnation::new(0x8000), Ordinal::new(1 << 48));
+        assert_eq!(
+            DocumentVersion::new(run, Ordinal::new(1)),
+            Err(VersionError::Incarnation(run))
+        );
+        assert_eq!(
+            DocumentVersion::new(Incarnation::FIRST, many),
+            Err(VersionError::Ordinal(many))
+        );
+        assert_eq!(
+            DocumentVersion::from_i64(-1),
+            Err(VersionError::Negative(-1))
+        );
+        assert_eq!(Incarnation::new(0x7FFF).next(), None);
+    }
+
+    #[test]
+    fn the_highest_version_is_the_highest_number_of_the_index() {
+        let highest = DocumentVersion::new(Incarnation::new(0x7FFF), Ordinal::new((1 << 48) - 1));
+        assert_eq!(highest.map(DocumentVersion::get), Ok(i64::MAX));
+    }
+
+    proptest! {
+        #[test]
+        fn parts_round_trip(run in 0..0x8000_u16, ordinal in 0..(1_u64 << 48)) {
+            let (run, ordinal) = (Incarnation::new(run), Ordinal::new(ordinal));
+            let version = DocumentVersion::new(run, ordinal).unwrap();
+            prop_assert_eq!((version.incarnation(), version.ordinal()), (run, ordinal));
+            prop_assert_eq!(DocumentVersion::from_i64(version.get()), Ok(version));
+        }
+    }
+}

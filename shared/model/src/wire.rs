@@ -331,16 +331,7 @@ impl Schemas {
     /// the body is the first field of the writer's record.
     fn expect_known_announcement(&self, writer: &Schema, datum: &[u8]) -> Result<(), WireError> {
         let known = self.own(RecordKind::Announcement).schema;
-        let branches = |schema| match schema {
-            &Schema::Record(ref record) => {
-                record.fields.first().and_then(|body| match &body.schema {
-                    Schema::Union(union) => Some(union.variants().len()),
-                    _ => None,
-                })
-            }
-            _ => None,
-        };
-        let (Some(known), Some(written)) = (branches(known), branches(writer)) else {
+        let (Some(known), Some(written)) = (kinds(known), kinds(writer)) else {
             return Ok(());
         };
         // Zigzag in one byte: fewer than 64 branches.
@@ -429,6 +420,17 @@ impl fmt::Debug for Schemas {
             .field("others", &others.by_fingerprint.keys())
             .finish_non_exhaustive()
     }
+}
+
+/// How many kinds of announcements a schema knows.
+fn kinds(schema: &Schema) -> Option<usize> {
+    let Schema::Record(record) = schema else {
+        return None;
+    };
+    let Schema::Union(union) = &record.fields.first()?.schema else {
+        return None;
+    };
+    Some(union.variants().len())
 }
 
 /// Reads one record, all of `datum`.

@@ -4,6 +4,10 @@
 
 use serde::{Deserialize, Deserializer, Serializer};
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands out references"
+)]
 pub(crate) fn serialize<S: Serializer>(number: &u64, to: S) -> Result<S::Ok, S::Error> {
     if to.is_human_readable() {
         to.serialize_u64(*number)

@@ -107,13 +107,11 @@ impl<'s> Pair<'s> {
 }
 
 fn resolve<'s>(schema: &'s Schema, names: &Names<'s>) -> Result<&'s Schema, String> {
-    match schema {
-        Schema::Ref { name } => names
-            .get(name)
-            .copied()
-            .ok_or_else(|| format!("{name} is not defined")),
-        other => Ok(other),
-    }
+    let Schema::Ref { name } = schema else {
+        return Ok(schema);
+    };
+    let defined = names.get(name).copied();
+    defined.ok_or_else(|| format!("{name} is not defined"))
 }
 
 #[expect(

@@ -140,7 +140,7 @@ fn broken(violation: &Violation) {
 }
 
 /// Checks that a guarantee is kept: `invariant!(C2, condition, "text {}", x)`.
-/// See the [module](crate::invariant) for what happens when it is not.
+/// See the [module](mod@crate::invariant) for what happens when it is not.
 #[macro_export]
 macro_rules! invariant {
     ($guarantee:ident, $kept:expr, $($detail:tt)+) => {

@@ -1,6 +1,6 @@
 //! Records to bytes and back.
-//! In: [`Change`], [`Chunk`], [`DeadLetter`], [`Announcement`]. Out: an Avro
-//! datum behind one of two headers; the first byte tells which.
+//! In: a [`Record`]. Out: an Avro datum behind one of two headers; the first
+//! byte tells which.
 //! Must hold: any bytes give a record or an error, never a panic; records of
 //! every committed version of the schemas stay readable.
 //! Why records are read with the writer's schema straight into the types,
@@ -11,6 +11,7 @@
 pub(crate) mod bits;
 mod compatible;
 mod framing;
+mod record;
 pub(crate) mod symbols;
 #[cfg(test)]
 mod tests;
@@ -23,68 +24,11 @@ use apache_avro::rabin::Rabin;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
 use apache_avro::{AvroResult, Schema};
-use serde::{Deserialize, Serialize};
-
-use crate::announcement::Announcement;
-use crate::change::Change;
-use crate::chunk::Chunk;
-use crate::dead_letter::DeadLetter;
-
 pub use compatible::check_readable;
 use framing::Header;
 pub use framing::{Fingerprint, Framing};
+pub use record::{Record, RecordKind};
 pub(crate) use symbols::symbols_with_default;
-
-/// The kinds of records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RecordKind {
-    /// [`Change`].
-    Change,
-    /// [`Chunk`].
-    Chunk,
-    /// [`DeadLetter`].
-    DeadLetter,
-    /// [`Announcement`].
-    Announcement,
-}
-
-impl RecordKind {
-    /// All of them.
-    pub const ALL: [RecordKind; 4] = [
-        RecordKind::Change,
-        RecordKind::Chunk,
-        RecordKind::DeadLetter,
-        RecordKind::Announcement,
-    ];
-
-    /// The name of its record in the schemas, without namespace.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            RecordKind::Change => "Change",
-            RecordKind::Chunk => "Chunk",
-            RecordKind::DeadLetter => "DeadLetter",
-            RecordKind::Announcement => "Announcement",
-        }
-    }
-
-    /// The schema that this build writes it with, as JSON.
-    #[must_use]
-    pub const fn schema_json(self) -> &'static str {
-        match self {
-            RecordKind::Change => include_str!("../../../schemas/change.avsc"),
-            RecordKind::Chunk => include_str!("../../../schemas/chunk.avsc"),
-            RecordKind::DeadLetter => include_str!("../../../schemas/dead_letter.avsc"),
-            RecordKind::Announcement => include_str!("../../../schemas/announcement.avsc"),
-        }
-    }
-}
-
-impl fmt::Display for RecordKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// Bytes that give no record, or a record that gives no bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -123,67 +67,6 @@ pub enum WireError {
     Schema(String),
 }
 
-/// A record that travels through a topic: [`Change`], [`Chunk`],
-/// [`DeadLetter`], [`Announcement`].
-#[expect(private_bounds, reason = "sealed: these four and no others")]
-pub trait Record: Datum {
-    /// Which one it is.
-    const KIND: RecordKind;
-}
-
-impl Record for Change {
-    const KIND: RecordKind = RecordKind::Change;
-}
-impl Record for Chunk {
-    const KIND: RecordKind = RecordKind::Chunk;
-}
-impl Record for DeadLetter {
-    const KIND: RecordKind = RecordKind::DeadLetter;
-}
-impl Record for Announcement {
-    const KIND: RecordKind = RecordKind::Announcement;
-}
-
-/// How a record meets the Avro library.
-trait Datum: Sized {
-    fn write(&self, writer: &GenericDatumWriter<'_>, out: &mut Vec<u8>) -> AvroResult<usize>;
-    fn read(reader: &GenericDatumReader<'_>, datum: &mut &[u8]) -> AvroResult<Self>;
-}
-
-macro_rules! plain_datum {
-    ($($record:ident),+) => {$(
-        impl Datum for $record {
-            fn write(&self, to: &GenericDatumWriter<'_>, out: &mut Vec<u8>) -> AvroResult<usize> {
-                to.write_ser(out, self)
-            }
-
-            fn read(from: &GenericDatumReader<'_>, datum: &mut &[u8]) -> AvroResult<Self> {
-                from.read_deser(datum)
-            }
-        }
-    )+};
-}
-plain_datum!(Change, Chunk, DeadLetter);
-
-/// An announcement is the only field of its record: a union at the top could
-/// never get a second one.
-#[derive(Serialize, Deserialize)]
-#[serde(rename = "Announcement")]
-struct Envelope<B> {
-    body: B,
-}
-
-impl Datum for Announcement {
-    fn write(&self, to: &GenericDatumWriter<'_>, out: &mut Vec<u8>) -> AvroResult<usize> {
-        to.write_ser(out, &Envelope { body: self })
-    }
-
-    fn read(from: &GenericDatumReader<'_>, datum: &mut &[u8]) -> AvroResult<Self> {
-        from.read_deser::<Envelope<Announcement>>(datum)
-            .map(|envelope| envelope.body)
-    }
-}
-
 /// The key under which the JSON of a schema stands in `{p}.control`.
 #[must_use]
 pub fn schema_key(fingerprint: Fingerprint) -> String {
@@ -191,7 +74,7 @@ pub fn schema_key(fingerprint: Fingerprint) -> String {
 }
 
 /// How the keys of schemas in `{p}.control` begin; such a record's value is
-/// JSON for [`Schemas::add`], every other is an [`Announcement`].
+/// JSON for [`Schemas::add`], every other is an [`Announcement`](crate::Announcement).
 pub const SCHEMA_KEY_PREFIX: &str = "schema/";
 
 /// The schemas a service writes with and the ones it can read. Built once and

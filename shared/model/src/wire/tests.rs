@@ -6,7 +6,10 @@ mod records;
 
 use proptest::prelude::*;
 
+use serde::Serialize;
+
 use super::*;
+use crate::{Announcement, Change, Chunk, DeadLetter};
 
 fn schemas() -> Schemas {
     Schemas::new().unwrap()

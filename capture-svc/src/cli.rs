@@ -226,16 +226,10 @@ async fn look(deployment: &Deployment, environment: &Environment) -> Result<Diag
                 .unwrap_or_default();
             Definite::SetUp(format!("source.connection_url: {error}{help}"))
         })?;
-    let mut findings = Diagnostics::new();
-    let needs = match own::needs(&session, &config.indexes).await? {
-        Ok(needs) => needs,
-        Err(found) => {
-            findings.extend(found);
-            model::Needs::new()
-        }
-    };
+    let own = own::read(&session, &config.indexes).await?;
+    let mut findings = own.findings;
     let union = Union::new(
-        needs,
+        own.needs,
         model::Needs::new(),
         std::collections::BTreeSet::new(),
     );

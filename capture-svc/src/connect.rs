@@ -5,14 +5,16 @@
 //! starts; what the server confirmed compared after it has started.
 //! Must not: publish or confirm.
 
+mod begin;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use definition::Diagnostics;
-use model::{Announcement, Change, Epoch, Lsn, Partition, Schemas, SourceCause};
+use model::{Announcement, Change, Epoch, Lsn, Partition, Schemas};
 use runtime::http::{Loop, Part};
-use runtime::postgres::{Identity, Session as Sql, Stream};
+use runtime::postgres::{Session as Sql, Stream};
 use runtime::shutdown::Shutdown;
 use runtime::task::Task;
 use tokio::sync::{Notify, mpsc, watch};
@@ -20,7 +22,6 @@ use tokio::sync::{Notify, mpsc, watch};
 use crate::config::Config;
 use crate::confirm::Confirm;
 use crate::control::{Control, failure};
-use crate::epoch::{self, Decision, SlotFound, TailBounds};
 use crate::error::{Definite, Failure, Transient};
 use crate::gate::{self, Observed, Scope};
 use crate::heartbeat::{Progress, Schedule};
@@ -33,7 +34,7 @@ use crate::relation::{CatalogError, Table};
 use crate::replication::{LogicalStream, Login, Patience, Session};
 use crate::route::Router;
 use crate::serve::{Order, Serve};
-use crate::slot::{self, Fitness};
+use crate::slot::{self};
 use crate::state::Shared;
 use crate::tail::Tails;
 use crate::{APPLICATION, own, topics};
@@ -95,10 +96,11 @@ impl Connector {
             .connect(APPLICATION)
             .await
             .map_err(|error| sql_failure(&error))?;
-        let own = match own::needs(&sql, &config.indexes).await? {
-            Ok(needs) => needs,
-            Err(findings) => return Err(refused(&findings).into()),
-        };
+        let own = own::read(&sql, &config.indexes).await?;
+        if own.findings.has_errors() {
+            return Err(refused(&own.findings).into());
+        }
+        let own = own.needs;
         let settings = Settings::new(&config.source, config.max_retained_wal());
         let union = Union::new(
             own.clone(),
@@ -208,169 +210,6 @@ impl Connector {
             changes.insert(record.partition, change);
         }
         Ok(changes)
-    }
-
-    /// The epoch of this connection and what the slot has confirmed. A new epoch is announced, and
-    /// its slot made.
-    async fn begin(
-        &self,
-        control: &mut Control,
-        sql: &Sql,
-        records: &BTreeMap<Partition, Change>,
-        partitions: u32,
-    ) -> Result<(Epoch, Lsn), Failure> {
-        let source = &self.config.source;
-        let identity = Identity::read(&**sql)
-            .await
-            .map_err(|error| sql_failure(&error))?;
-        let end = slot::log_end(sql).await.map_err(catalog)?;
-        let found = slot::read(sql, &source.slot).await.map_err(catalog)?;
-        let (slot_found, exists) = self.slot_found(found.as_ref(), &identity.database)?;
-        let who = epoch::Identity {
-            system_identifier: identity.system_identifier,
-            database_oid: identity.database_oid,
-            timeline: identity.timeline.unwrap_or_default(),
-            flushed: end.flushed,
-        };
-        let known = control.state().source().cloned();
-        let tails = Tails::new(
-            known.as_ref().map_or(Epoch::FIRST, |known| known.epoch),
-            records,
-        );
-        let bounds = TailBounds {
-            lowest: (tails.count() == partitions)
-                .then(|| tails.lowest())
-                .flatten()
-                .map(|position| position.lsn),
-            highest: tails.highest().map(|position| position.lsn),
-        };
-        let is_accepted = control
-            .state()
-            .is_accepted(who.system_identifier, who.database_oid);
-        let decision = epoch::decide(
-            known.as_ref(),
-            who,
-            is_accepted,
-            &slot_found,
-            &source.slot,
-            bounds,
-            source.on_slot_loss,
-        )?;
-        match decision {
-            Decision::Continue(epoch) => match slot_found {
-                SlotFound::Ready { confirmed } => Ok((epoch, confirmed)),
-                SlotFound::Missing | SlotFound::Lost(_) => {
-                    Err(Transient::Postgres(format!("slot {} vanished", source.slot)).into())
-                }
-            },
-            Decision::Begin {
-                epoch,
-                cause,
-                reason,
-                new_slot,
-            } => {
-                let announced = Announced {
-                    epoch,
-                    cause,
-                    reason,
-                };
-                self.announce(control, &identity, who, end.flushed, announced)
-                    .await?;
-                if new_slot {
-                    if exists {
-                        slot::drop(sql, &source.slot).await.map_err(catalog)?;
-                    }
-                    let confirmed = slot::create(sql, &source.slot, source.slot_failover)
-                        .await
-                        .map_err(catalog)?;
-                    tracing::info!(slot = source.slot, %confirmed, "made the slot");
-                    return Ok((epoch, confirmed));
-                }
-                match slot_found {
-                    SlotFound::Ready { confirmed } => Ok((epoch, confirmed)),
-                    SlotFound::Missing | SlotFound::Lost(_) => {
-                        Err(Transient::Postgres(format!("slot {} vanished", source.slot)).into())
-                    }
-                }
-            }
-        }
-    }
-
-    fn slot_found(
-        &self,
-        found: Option<&slot::Slot>,
-        database: &str,
-    ) -> Result<(SlotFound, bool), Failure> {
-        let name = &self.config.source.slot;
-        let Some(found) = found else {
-            return Ok((SlotFound::Missing, false));
-        };
-        if let Some(holder) = &found.holder {
-            let who = format!(
-                "{} (pid {})",
-                if holder.application_name.is_empty() {
-                    "a session without a name"
-                } else {
-                    &holder.application_name
-                },
-                holder.pid
-            );
-            if holder.application_name == APPLICATION {
-                // A standby is ready: it reached everything, and waits for its turn.
-                self.connected.ready();
-            }
-            return Err(Transient::SlotBusy {
-                slot: name.clone(),
-                holder: who,
-            }
-            .into());
-        }
-        Ok(match found.fitness(database) {
-            Fitness::Fit => (
-                SlotFound::Ready {
-                    confirmed: found.confirmed.unwrap_or(Lsn::INVALID),
-                },
-                true,
-            ),
-            Fitness::Lost { reason } => (SlotFound::Lost(reason), true),
-            Fitness::Foreign { reason } => {
-                return Err(Definite::Slot {
-                    slot: name.clone(),
-                    reason,
-                    help: "set source.slot to a name of its own".to_owned(),
-                }
-                .into());
-            }
-        })
-    }
-
-    async fn announce(
-        &self,
-        control: &mut Control,
-        identity: &Identity,
-        who: epoch::Identity,
-        start_lsn: Lsn,
-        what: Announced,
-    ) -> Result<(), Failure> {
-        match what.cause {
-            SourceCause::First => tracing::info!(epoch = %what.epoch, "the first epoch begins"),
-            SourceCause::Gap | SourceCause::Fork | SourceCause::Accepted => {
-                tracing::warn!(epoch = %what.epoch, cause = ?what.cause, reason = what.reason, "a new epoch begins");
-            }
-        }
-        let announcement = Announcement::Source {
-            epoch: what.epoch,
-            system_identifier: who.system_identifier,
-            database_oid: who.database_oid,
-            database: identity.database.clone(),
-            timeline: who.timeline,
-            slot: self.config.source.slot.clone(),
-            start_lsn,
-            cause: what.cause,
-            reason: what.reason,
-            at_us: jiff::Timestamp::now().as_microsecond(),
-        };
-        control.announce(announcement).await
     }
 
     async fn stream(&self, found: &Found) -> Result<(LogicalStream<Stream>, Patience), Failure> {
@@ -512,52 +351,6 @@ impl Connector {
         }
         ended
     }
-
-    /// The log has another history than was published: the next connection reads all of it again.
-    async fn fork(
-        &self,
-        control: &mut Control,
-        epoch: Epoch,
-        expected: Lsn,
-        found: Lsn,
-    ) -> Result<(), Failure> {
-        let sql = self
-            .config
-            .postgres
-            .connect(APPLICATION)
-            .await
-            .map_err(|error| sql_failure(&error))?;
-        let identity = Identity::read(&*sql)
-            .await
-            .map_err(|error| sql_failure(&error))?;
-        let next = epoch
-            .next()
-            .ok_or_else(|| Definite::SetUp("the epochs are used up".to_owned()))?;
-        let reason =
-            format!("the transaction published at {expected} was not shown again before {found}");
-        let who = epoch::Identity {
-            system_identifier: identity.system_identifier,
-            database_oid: identity.database_oid,
-            timeline: identity.timeline.unwrap_or_default(),
-            flushed: found,
-        };
-        let start = control
-            .state()
-            .source()
-            .map_or(Lsn::INVALID, |source| source.start_lsn);
-        self.announce(
-            control,
-            &identity,
-            who,
-            start,
-            Announced {
-                epoch: next,
-                cause: SourceCause::Fork,
-                reason,
-            },
-        )
-        .await
-    }
 }
 
 /// Ends when the gate has failed. One that ended because stop was asked for leaves the last word
@@ -568,12 +361,6 @@ async fn broken(gate: &mut Task<Result<(), Failure>>) -> Failure {
         Ok(Err(failure)) => failure,
         Err(error) => Transient::Kafka(error.to_string()).into(),
     }
-}
-
-struct Announced {
-    epoch: Epoch,
-    cause: SourceCause,
-    reason: String,
 }
 
 fn partitioning(

@@ -224,7 +224,7 @@ impl Preflight {
         for name in self.needed.tables() {
             if !self.facts.tables.iter().any(|table| table.name == *name) {
                 let message = format!("{name} is needed, but does not exist, or not as a table");
-                report.push(Diagnostic::warning("W404", message).help(
+                report.push(Diagnostic::warning("W420", message).help(
                     "the indexes that use it stop with that reason; retire those whose file is gone",
                 ));
             }

@@ -4,6 +4,8 @@
 //! Must hold: C1–C4, each kept by the module that owns it; here they are only connected.
 //! Must not: decide anything that one of them decides, or do SQL: `serve` and `gate` run beside it.
 
+mod ack;
+mod repair;
 mod status;
 
 use std::collections::BTreeSet;
@@ -11,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    Announcement, Change, Epoch, Framing, Heartbeat, Lsn, Needs, OldValues, Partition, Position,
-    PublishedTransaction, RepairCause, Schemas, TableName, partition_of,
+    Change, Epoch, Framing, Heartbeat, Lsn, Needs, OldValues, Partition, Position,
+    PublishedTransaction, Schemas, TableName, partition_of,
 };
 use runtime::http::Loop;
 use runtime::shutdown::Shutdown;
@@ -21,16 +23,16 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 pub use status::{Holding, Snapshot, Status};
 
-use crate::confirm::{Bounds, Confirm};
+use crate::confirm::Confirm;
 use crate::control::Control;
 use crate::error::{Definite, Failure, Transient};
 use crate::gate::Observed;
 use crate::heartbeat::{Progress, Schedule};
-use crate::metrics::{Metrics, gauge};
+use crate::metrics::Metrics;
 use crate::pgoutput::decode;
 use crate::publish::Publisher;
-use crate::relation::{Table, TableKind, changed_leaves, leaves_of};
-use crate::replication::{Frame, ReplicationStream, Status as Report};
+use crate::relation::Table;
+use crate::replication::{Frame, ReplicationStream};
 use crate::route::{Router, Skipped, Step, Transaction};
 use crate::serve::{Order, Switch};
 use crate::tail::{History, Tails};
@@ -344,78 +346,6 @@ impl<S: ReplicationStream> Pump<S> {
         Ok(())
     }
 
-    async fn gate_moved(&mut self, observed: &Observed) -> Result<(), Failure> {
-        if self.expected.is_some() {
-            return Ok(());
-        }
-        let received = self.progress.received();
-        let broker = self
-            .publisher
-            .ledger()
-            .lowest_tail(self.partitions)
-            .map(|position| position.lsn);
-        let bounds = Bounds {
-            sinks: observed.durable.lsn,
-            broker,
-            received,
-        };
-        let before = self.confirm.lsn();
-        let raised = self.confirm.raise(bounds, observed.end_of_wal)?;
-        match raised.relief_changed {
-            Some(true) => tracing::warn!(
-                confirmed = %raised.confirmed, end_of_wal = %observed.end_of_wal,
-                "the slot retains more than max_retained_wal: what Kafka has is confirmed, although a feed is behind"
-            ),
-            Some(false) => {
-                tracing::info!("the slot retains little again: the feeds are waited for");
-            }
-            None => {}
-        }
-        self.show(observed, received);
-        if raised.confirmed > before {
-            self.report().await
-        } else {
-            Ok(())
-        }
-    }
-
-    fn show(&self, observed: &Observed, received: Lsn) {
-        let confirmed = self.confirm.lsn();
-        self.metrics.positions(confirmed, received);
-        let retained = observed.end_of_wal.bytes_since(confirmed);
-        self.metrics.retained_bytes.set(gauge(retained));
-        self.metrics.relieved.set(self.confirm.is_relieved().into());
-        for holder in &observed.durable.held_back_by {
-            self.metrics.held_back(
-                &holder.group,
-                received.bytes_since(holder.durable.unwrap_or(confirmed)),
-            );
-        }
-        self.status.set(Snapshot {
-            confirmed,
-            received,
-            retained_bytes: retained,
-            relieved: self.confirm.is_relieved(),
-            held_back_by: status::holding(&observed.durable, received),
-        });
-    }
-
-    async fn report(&mut self) -> Result<(), Failure> {
-        let in_flight = self.publisher.ledger().in_flight();
-        self.metrics.in_flight(in_flight);
-        let report = self.position();
-        self.stream.report(report).await.map_err(stream_failure)
-    }
-
-    fn position(&self) -> Report {
-        let flushed = self.confirm.lsn();
-        Report {
-            written: self.progress.received().max(flushed),
-            flushed,
-            applied: flushed,
-        }
-    }
-
     /// Tells the gate which groups count, and `serve` what is needed.
     fn order(&self, beside: &mut Beside<'_>) {
         let state = beside.control.state();
@@ -476,71 +406,6 @@ impl<S: ReplicationStream> Pump<S> {
             self.router.set_needs(pending.needs, pending.scanning);
             let _told = pending.done.send(());
         }
-    }
-
-    /// Announces a repair pass for every table whose old values were not sent: its former parents
-    /// cannot be found, and the workers must not take that for *none*.
-    async fn distrust(&mut self, beside: &mut Beside<'_>) -> Result<(), Failure> {
-        while let Some(table) = self.distrusted.pop_first() {
-            let detail = "its replica identity did not carry the old routing values".to_owned();
-            self.repair(beside, table, RepairCause::OldValuesUnknown, detail)
-                .await?;
-            self.reload.notify_one();
-        }
-        Ok(())
-    }
-
-    async fn repair(
-        &self,
-        beside: &mut Beside<'_>,
-        table: TableName,
-        cause: RepairCause,
-        detail: String,
-    ) -> Result<(), Failure> {
-        tracing::warn!(%table, ?cause, detail, "rows may have changed unseen: feeds that use the table repair it");
-        let announcement = Announcement::Repair {
-            table: Some(table),
-            cause,
-            detail,
-            epoch: self.epoch,
-            lsn: self.progress.received(),
-            at_us: jiff::Timestamp::now().as_microsecond(),
-        };
-        beside.control.announce(announcement).await
-    }
-
-    /// Compares the partitions with those announced last: what came or went with a leaf is in no
-    /// stream.
-    async fn compare_leaves(
-        &self,
-        beside: &mut Beside<'_>,
-        tables: &[Table],
-        lsn: Lsn,
-    ) -> Result<(), Failure> {
-        for table in tables {
-            let known = beside.control.state().table(&table.name).cloned();
-            let leaves = leaves_of(table);
-            if let Some(known) = known.filter(|known| known.oid == table.oid) {
-                if known.leaves == leaves {
-                    continue;
-                }
-                let is_partitioned = table.kind == TableKind::Partitioned;
-                for change in changed_leaves(&known.leaves, &table.leaves, is_partitioned) {
-                    self.repair(beside, table.name.clone(), change.cause, change.leaf)
-                        .await?;
-                }
-            }
-            let announcement = Announcement::TableState {
-                table: table.name.clone(),
-                oid: table.oid,
-                leaves,
-                epoch: self.epoch,
-                lsn,
-                at_us: jiff::Timestamp::now().as_microsecond(),
-            };
-            beside.control.announce(announcement).await?;
-        }
-        Ok(())
     }
 
     /// Everything accepted is acknowledged, the last position reported.

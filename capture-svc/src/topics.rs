@@ -188,7 +188,7 @@ fn findings(
     if is_control && policy.contains("delete") {
         findings.push(
             Diagnostic::error(
-                "E501",
+                "E508",
                 format!("topic {name} is not compacted only: announcements would be lost"),
             )
             .help("set cleanup.policy=compact"),

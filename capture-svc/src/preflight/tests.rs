@@ -513,7 +513,7 @@ fn a_table_that_is_gone_stops_nobody_else() {
             ..facts()
         },
     );
-    assert_eq!(codes(&preflight.report()), ["W404"]);
+    assert_eq!(codes(&preflight.report()), ["W420"]);
 }
 
 #[test]

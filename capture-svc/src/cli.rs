@@ -5,7 +5,7 @@
 use std::io::IsTerminal as _;
 
 use clap::{Parser, Subcommand};
-use definition::{Deployment, Diagnostics, Overrides};
+use definition::{Deployment, Diagnostic, Diagnostics, Overrides};
 use runtime::Environment;
 use runtime::cli::{
     CommonFlags, Exit, ReportFormat, complain, given, load, print, render, show_on_stderr,
@@ -195,26 +195,40 @@ async fn check(
     format: ReportFormat,
     environment: &Environment,
 ) -> Exit {
-    let mut unreachable = None;
+    let mut all_answered = true;
     if !offline {
-        match look(deployment, environment).await {
-            Ok(more) => findings.extend(more),
-            Err(error) => unreachable = Some(error),
+        let config = match Config::new(deployment, environment) {
+            Ok(config) => config,
+            Err(error) => {
+                complain(&error);
+                return Exit::Failed;
+            }
+        };
+        let broker = topics::plan(&config.kafka, &config.broker).await;
+        for (code, looked) in [
+            ("E307", source(&config).await),
+            ("E509", broker.map(|plan| plan.findings)),
+        ] {
+            match looked {
+                Ok(more) => findings.extend(more),
+                Err(error) => {
+                    all_answered = false;
+                    findings.push(Diagnostic::error(code, error.to_string()));
+                }
+            }
         }
     }
     findings.sort();
     report(&findings, format, environment);
-    if let Some(error) = unreachable {
-        complain(&error);
+    if !all_answered {
         return Exit::Failed;
     }
     let problems = findings.has_errors() || (strict && findings.warnings() > 0);
     if problems { Exit::Problems } else { Exit::Done }
 }
 
-async fn look(deployment: &Deployment, environment: &Environment) -> Result<Diagnostics, Failure> {
-    let config =
-        Config::new(deployment, environment).map_err(|error| Definite::SetUp(error.to_string()))?;
+/// Groups B and C.
+async fn source(config: &Config) -> Result<Diagnostics, Failure> {
     let session = config
         .postgres
         .connect(APPLICATION)
@@ -238,7 +252,6 @@ async fn look(deployment: &Deployment, environment: &Environment) -> Result<Diag
         .await
         .map_err(|error| Definite::SetUp(error.to_string()))?;
     findings.extend(preflight.report());
-    findings.extend(topics::plan(&config.kafka, &config.broker).await?.findings);
     Ok(findings)
 }
 

@@ -28,8 +28,7 @@ pub async fn read(client: &Client, indexes: &[Index]) -> Result<Own, Transient> 
     for index in indexes {
         let catalog = catalog(client, index).await?;
         let found = definition::compile::check(&index.definition, &catalog);
-        own.findings
-            .extend(found.locate(&index.name, &index.spans));
+        own.findings.extend(found.locate(&index.name, &index.spans));
         // Its errors are among the findings already.
         if let Ok(compiled) = compile(&index.definition, &catalog) {
             own.needs = std::mem::take(&mut own.needs).union(compiled.needs);

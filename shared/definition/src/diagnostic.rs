@@ -5,6 +5,7 @@
 //! shows at most [`MOST_SHOWN`] of them. Must not: quote a secret (whoever
 //! makes a finding sees to that; sources may be shown around a span).
 
+pub mod codes;
 mod render;
 mod spans;
 mod suggest;
@@ -35,7 +36,7 @@ pub enum Severity {
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
-    /// Its code: `E102`, `W305`.
+    /// Its code: `E102`, `W305`; what each means stands in [`codes`].
     pub code: &'static str,
     /// What is wrong, one sentence without a full stop.
     pub message: String,
@@ -287,8 +288,16 @@ impl Diagnostics {
     }
 }
 
-/// Sort key of a finding.
-fn order(finding: &Diagnostic) -> (Option<&str>, Option<(usize, usize)>, Severity, &str) {
+/// Sort key of a finding. With the message, so that repetitions stand side by side.
+type Order<'a> = (
+    Option<&'a str>,
+    Option<(usize, usize)>,
+    Severity,
+    &'a str,
+    &'a str,
+);
+
+fn order(finding: &Diagnostic) -> Order<'_> {
     (
         finding.file.as_deref(),
         finding
@@ -297,6 +306,7 @@ fn order(finding: &Diagnostic) -> (Option<&str>, Option<(usize, usize)>, Severit
             .map(|place| (place.span.start, place.span.end)),
         finding.severity,
         finding.code,
+        finding.message.as_str(),
     )
 }
 

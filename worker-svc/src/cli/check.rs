@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(found.exit(true), Exit::Problems);
         found.findings.push(Diagnostic::error("E301", "no"));
         assert_eq!(found.exit(false), Exit::Problems);
-        found.unreachable(Diagnostic::error("E501", "no broker answers"));
+        found.unreachable(Diagnostic::error("E509", "no broker answers"));
         assert_eq!(found.exit(false), Exit::Failed);
         found
             .findings

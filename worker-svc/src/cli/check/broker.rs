@@ -13,7 +13,7 @@ pub(super) async fn check(config: &Config, found: &mut Found) {
         Err(error) => {
             return found
                 .findings
-                .push(Diagnostic::error("E502", error.to_string()));
+                .push(Diagnostic::error("E509", error.to_string()));
         }
     };
     let described = match kafka.topics() {
@@ -24,7 +24,7 @@ pub(super) async fn check(config: &Config, found: &mut Found) {
         Ok(topics) => topics,
         Err(error) => {
             let mut finding = Diagnostic::error(
-                "E502",
+                "E509",
                 format!("Kafka at {} cannot be used: {error}", kafka.bootstrap()),
             );
             if let Some(help) = error.help() {
@@ -42,7 +42,7 @@ pub(super) async fn check(config: &Config, found: &mut Found) {
         names.dlq(),
     ] {
         if !topics.iter().any(|topic| topic.name == name) {
-            let finding = Diagnostic::warning("W503", format!("topic {name} is missing"))
+            let finding = Diagnostic::warning("W502", format!("topic {name} is missing"))
                 .help("capture-svc topics creates it; so does capture-svc run");
             found.findings.push(finding);
         }
@@ -86,7 +86,7 @@ fn policy(topic: &TopicDescription, changes: &str, control: &str, found: &mut Fo
     if topic.name == control && !is_compacted {
         found.findings.push(
             Diagnostic::error(
-                "E504",
+                "E508",
                 format!("topic {control} is not compacted: announcements would expire"),
             )
             .help("set cleanup.policy=compact"),
@@ -105,7 +105,7 @@ fn partitions(topic: &TopicDescription, config: &Config, found: &mut Found) {
             topic.partitions.len()
         );
         found.findings.push(
-            Diagnostic::warning("W505", message)
+            Diagnostic::warning("W504", message)
                 .help("an existing topic keeps its count; set broker.partitions to it"),
         );
     }
@@ -114,6 +114,6 @@ fn partitions(topic: &TopicDescription, config: &Config, found: &mut Found) {
             "topic {} partition {} has no leader: it can be neither read nor written",
             topic.name, part.partition
         );
-        found.findings.push(Diagnostic::error("E506", message));
+        found.findings.push(Diagnostic::error("E510", message));
     }
 }

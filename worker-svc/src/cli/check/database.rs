@@ -17,7 +17,7 @@ pub(super) async fn check(config: &Config, found: &mut Found) {
             Ok((postgres, ignored)) => {
                 for parameter in ignored {
                     found.findings.push(Diagnostic::warning(
-                        "W308",
+                        "W306",
                         format!("parameter {parameter} of the connection URL is not read"),
                     ));
                 }
@@ -70,13 +70,13 @@ async fn server(client: &Client, found: &mut Found) -> Result<(), Transient> {
         .map_err(postgres("reading version and encoding"))?;
     if version < 150_000 {
         found.findings.push(Diagnostic::error(
-            "E309",
+            "E310",
             format!("PostgreSQL {name} answers; 15 or later is needed"),
         ));
     }
     if encoding == "SQL_ASCII" {
         let finding = Diagnostic::error(
-            "E310",
+            "E312",
             "the database has the encoding SQL_ASCII: its texts may be no text at all",
         );
         found.findings.push(finding.help("use a database in UTF8"));
@@ -87,20 +87,21 @@ async fn server(client: &Client, found: &mut Found) -> Result<(), Transient> {
 async fn definitions(config: &Config, client: &Client, found: &mut Found) -> Result<(), Transient> {
     for index in config.indexes() {
         let catalog = compiled::catalog(client, &[&index.definition]).await?;
-        let compiled = match compiled::compile(&index.definition, catalog) {
-            Ok(compiled) => compiled,
-            Err(findings) => {
-                found
-                    .findings
-                    .extend(findings.locate(&index.name, &index.spans));
-                continue;
-            }
-        };
-        let role = role(client).await?;
+        let findings = definition::compile::check(&index.definition, &catalog);
         found
             .findings
-            .extend(compiled.rights(&role).locate(&index.name, &index.spans));
-        if !found.findings.has_errors() {
+            .extend(findings.locate(&index.name, &index.spans));
+        // Its errors are among the findings already.
+        let Ok(compiled) = compiled::compile(&index.definition, catalog) else {
+            continue;
+        };
+        let role = role(client).await?;
+        let rights = compiled.rights(&role);
+        let may_read = !rights.has_errors();
+        found
+            .findings
+            .extend(rights.locate(&index.name, &index.spans));
+        if may_read {
             statements(client, &index.name, &compiled, found).await;
         }
         let Some(sink) = index
@@ -154,7 +155,7 @@ async fn statements(client: &Client, index: &str, compiled: &Compiled, found: &m
                 .as_db_error()
                 .map_or_else(|| error.to_string(), |error| error.message().to_owned());
             let mut finding = Diagnostic::error(
-                "E311",
+                "E313",
                 format!("the statements of {index} do not work for this role: {reason}"),
             )
             .help("grant SELECT on every table of the index");

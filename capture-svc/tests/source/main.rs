@@ -8,6 +8,8 @@ mod support;
 #[cfg(test)]
 mod catalog;
 #[cfg(test)]
+mod own;
+#[cfg(test)]
 mod preflight;
 #[cfg(test)]
 mod replication;

@@ -180,10 +180,12 @@ impl Compiled {
         topic_prefix: &str,
         definition: &IndexDefinition,
         options: &IndexOptions,
+        system_identifier: u64,
     ) -> Blueprint {
         Blueprint {
             index: index.to_owned(),
             topic_prefix: topic_prefix.to_owned(),
+            system_identifier,
             definition: definition.to_json().to_string(),
             definition_hash: definition_hash(definition, options),
             index_body: self.index_body(definition, options),

@@ -143,6 +143,7 @@ impl Stage {
         Blueprint {
             index: "users".into(),
             topic_prefix: self.context.topics.prefix().into(),
+            system_identifier: 7,
             definition: "{}".into(),
             definition_hash: "sha256:test".into(),
             index_body: json!({

@@ -21,6 +21,8 @@ pub struct Blueprint {
     pub index: String,
     /// The deployment's topic prefix.
     pub topic_prefix: String,
+    /// The cluster that its documents come from.
+    pub system_identifier: u64,
     /// The definition as lossless JSON text.
     pub definition: String,
     /// Its hash.
@@ -231,6 +233,11 @@ fn complete_meta(body: &mut Value, blueprint: &Blueprint, number: Generation, cr
         ("definition", json!(blueprint.definition_hash)),
         ("product_version", json!(env!("CARGO_PKG_VERSION"))),
         ("created_at", json!(created_at)),
+        // As text: many JSON tools read numbers of this size inexactly.
+        (
+            "system_identifier",
+            json!(blueprint.system_identifier.to_string()),
+        ),
     ] {
         ours.insert(key.to_owned(), value);
     }
@@ -245,6 +252,7 @@ mod tests {
         let blueprint = Blueprint {
             index: "users".into(),
             topic_prefix: "p".into(),
+            system_identifier: u64::MAX,
             definition: "{}".into(),
             definition_hash: "sha256:7".into(),
             index_body: json!({"mappings": {"dynamic": "strict", "_meta": {"flusso": {"never_null": ["id"]}}}}),
@@ -263,6 +271,9 @@ mod tests {
         assert_eq!(ours["generation"], json!(4));
         assert_eq!(ours["definition"], json!("sha256:7"));
         assert_eq!(ours["created_at"], json!("1970-01-01T00:00:00Z"));
+        assert_eq!(ours["index"], json!("users"));
+        assert_eq!(ours["product_version"], json!(env!("CARGO_PKG_VERSION")));
+        assert_eq!(ours["system_identifier"], json!("18446744073709551615"));
         assert_eq!(body.pointer("/mappings/dynamic"), Some(&json!("strict")));
         // A body without mappings gets them.
         let mut empty = json!({});

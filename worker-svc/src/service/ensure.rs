@@ -167,12 +167,19 @@ pub async fn begin(
         Ok(compiled) => compiled,
         Err(definite) => return Ok(Err(definite)),
     };
+    let identity = runtime::postgres::Identity::read(client)
+        .await
+        .map_err(|error| Transient::Postgres {
+            doing: "reading which cluster answers",
+            source: Box::new(error),
+        })?;
     let options = options_of(sink, index);
     let blueprint = compiled.blueprint(
         &index.name,
         &config.deployment.broker.topic_prefix,
         &index.definition,
         &options,
+        identity.system_identifier,
     );
     let begun = create::begin(registry, &blueprint, cause).await?;
     Ok(begun.map(Some))

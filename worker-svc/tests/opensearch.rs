@@ -196,6 +196,26 @@ async fn only_the_bad_document_of_a_request_is_refused() {
 }
 
 #[tokio::test]
+async fn it_is_known_whether_a_write_makes_a_missing_index() {
+    within(async {
+        // GIVEN a cluster of either kind
+        let (sink, prefix) = sink();
+        let index = format!("{prefix}missing");
+        let said = sink.creates_by_writing().await.unwrap();
+        // WHEN
+        let write = [upsert("1", version(1, 1), r#"{"n":1}"#)];
+        let verdict = send(&sink, &index, &write).await;
+        // THEN
+        let is_there = sink.index(&index).await.unwrap().is_some();
+        assert_eq!(said, is_there, "{verdict:?}");
+        if is_there {
+            sink.delete_index(&index).await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_blocked_index_blocks_the_feed() {
     within(async {
         let (sink, prefix) = sink();
@@ -373,7 +393,8 @@ async fn a_lost_document_write_is_seen_as_lost_by_its_repeat() {
     within(async {
         let (sink, prefix) = sink();
         let index = format!("{prefix}meta");
-        let body = bytes::Bytes::from_static(b"{\"a\":1}");
+        make(&sink, &index).await;
+        let body = bytes::Bytes::from_static(b"{\"n\":1}");
         let Written::Done(first) = sink
             .create_document(&index, "x", body.clone())
             .await

@@ -176,14 +176,19 @@ impl Sink {
         let path = String::from("/_cluster/settings");
         let query = [
             ("include_defaults", "true"),
-            ("flat_settings", "true"),
+            // Not with flat_settings: the filter does not match flattened names.
             ("filter_path", "*.action.auto_create_index"),
         ];
         let (body, to) = self.call(request(Method::Get, path, &query, None)).await?;
-        let found: BTreeMap<String, BTreeMap<String, Value>> = parse(&body, &to)?;
+        let found: BTreeMap<String, Value> = parse(&body, &to)?;
         let value = ["transient", "persistent", "defaults"]
             .iter()
-            .find_map(|kind| found.get(*kind)?.get("action.auto_create_index")?.as_str());
+            .find_map(|kind| {
+                found
+                    .get(*kind)?
+                    .pointer("/action/auto_create_index")?
+                    .as_str()
+            });
         Ok(value != Some("false"))
     }
 

@@ -102,6 +102,40 @@ proptest! {
     }
 }
 
+/// Lengths and counts that a datum claims without holding so much: as zigzag
+/// the greatest and the least 64-bit number, 2^40, −2^40, 2^31.
+const CLAIMS: [&[u8]; 5] = [
+    &[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
+    &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
+    &[0x80, 0x80, 0x80, 0x80, 0x80, 0x40],
+    &[0xff, 0xff, 0xff, 0xff, 0xff, 0x3f],
+    &[0x80, 0x80, 0x80, 0x80, 0x10],
+];
+
+/// A claim in the place of each byte.
+fn claimed<R: Record>(records: Vec<(&str, R)>) {
+    let schemas = schemas();
+    for (name, record) in records {
+        let bytes = schemas.encode(&record, Framing::SingleObject).unwrap();
+        let mut refused = 0;
+        for place in 10..bytes.len() {
+            for claim in CLAIMS {
+                let claimed = [&bytes[..place], claim, &bytes[place + 1..]].concat();
+                refused += usize::from(schemas.decode::<R>(&claimed).is_err());
+            }
+        }
+        assert!(refused > bytes.len(), "{name}: {refused}");
+    }
+}
+
+#[test]
+fn a_claimed_length_gives_a_record_or_an_error() {
+    claimed(records::changes());
+    claimed(records::chunks());
+    claimed(records::dead_letters());
+    claimed(records::announcements());
+}
+
 /// Made with another implementation, which these schemas must agree with
 /// (`pip install fastavro==1.13.1`; it prints the eight bytes in the order of
 /// the header):
@@ -147,6 +181,50 @@ fn the_schemas_carry_no_logical_types() {
     // The library computes a wrong fingerprint for them.
     for kind in RecordKind::ALL {
         assert!(!kind.schema_json().contains("logicalType"), "{kind}");
+    }
+}
+
+/// The names of all fields of a schema, with those of the records within.
+fn fields_of(schema: &serde_json::Value, names: &mut Vec<String>) {
+    use serde_json::Value as Json;
+    match schema {
+        Json::Object(object) => {
+            let fields = object.get("fields").and_then(Json::as_array);
+            for field in fields.into_iter().flatten() {
+                names.push(field["name"].as_str().unwrap().to_owned());
+            }
+            object.values().for_each(|inner| fields_of(inner, names));
+        }
+        Json::Array(array) => array.iter().for_each(|inner| fields_of(inner, names)),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+    }
+}
+
+#[test]
+fn every_field_is_explained_in_the_readme() {
+    let readme = include_str!("../../../../schemas/README.md");
+    for kind in RecordKind::ALL {
+        let heading = format!("## {kind}\n");
+        let (_, section) = readme.split_once(&heading).unwrap();
+        let (section, _) = section.split_once("\n## ").unwrap();
+        let mut names = Vec::new();
+        fields_of(
+            &serde_json::from_str(kind.schema_json()).unwrap(),
+            &mut names,
+        );
+        // A feed's and a record's parts are explained where they come first.
+        let above = [
+            "sink",
+            "index",
+            "generation",
+            "topic",
+            "partition",
+            "offset",
+        ];
+        names.retain(|name| kind == RecordKind::Chunk || !above.contains(&name.as_str()));
+        for name in names {
+            assert!(section.contains(&format!("`{name}`")), "{kind}: {name}");
+        }
     }
 }
 

@@ -1,17 +1,22 @@
 //! Frozen records in `schemas/golden`: bytes, and the JSON they mean.
-//! Files are added, never edited. A new version of the schemas gets a folder
-//! of its own, with its schemas and one record per variant:
-//! `cargo test -p model -- --ignored add_golden_records` writes what the
-//! newest folder lacks and touches nothing that is there.
+//! A folder per version of the schemas, with those schemas. Files are named
+//! `{kind}.{case}.bin`. Those that begin `{kind}.confluent` have the Confluent
+//! framing and carry the id 1, 2, 3, 4 of a change, chunk, dead letter,
+//! announcement; the others are single objects.
+//! Files are added, never edited: `golden.sha256` holds the digest of each,
+//! and nothing in this repository writes them, so that no change of the code
+//! can change what it is measured by. The ones of v1 were read and written
+//! again by fastavro 1.13.1, with the same bytes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
-use super::records;
 use super::*;
 
 /// The version that this build writes.
@@ -40,11 +45,13 @@ fn files(ending: &str) -> Vec<PathBuf> {
     files
 }
 
-/// A book that knows the schemas of every version.
-fn schemas_of_all_versions() -> Schemas {
+/// A book that knows the schemas beside the golden file `path`, by
+/// fingerprint and by id.
+fn schemas_beside(path: &Path) -> Schemas {
     let schemas = schemas();
-    for path in files("avsc") {
-        schemas.add(&fs::read_to_string(&path).unwrap()).unwrap();
+    for kind in RecordKind::ALL {
+        let json = fs::read_to_string(path.with_file_name(schema_file(kind))).unwrap();
+        schemas.add_id(id_of(kind), &json).unwrap();
     }
     schemas
 }
@@ -59,6 +66,26 @@ fn kind_of(path: &Path) -> RecordKind {
         "dead_letter" => RecordKind::DeadLetter,
         "announcement" => RecordKind::Announcement,
         other => panic!("{other} is no kind of records"),
+    }
+}
+
+/// The schema registry id in the golden records with the Confluent framing.
+const fn id_of(kind: RecordKind) -> u32 {
+    match kind {
+        RecordKind::Change => 1,
+        RecordKind::Chunk => 2,
+        RecordKind::DeadLetter => 3,
+        RecordKind::Announcement => 4,
+    }
+}
+
+fn framing_of(path: &Path, kind: RecordKind) -> Framing {
+    let name = path.file_stem().unwrap().to_str().unwrap();
+    let (_, case) = name.split_once('.').unwrap();
+    if case.starts_with("confluent") {
+        Framing::Confluent { id: id_of(kind) }
+    } else {
+        Framing::SingleObject
     }
 }
 
@@ -80,10 +107,11 @@ fn says(whole: &Value, part: &Value) -> bool {
     }
 }
 
-fn assert_means<R>(schemas: &Schemas, path: &Path)
+fn assert_means<R>(path: &Path)
 where
     R: Record + Serialize + DeserializeOwned + PartialEq + fmt::Debug,
 {
+    let schemas = schemas_beside(path);
     let bytes = fs::read(path).unwrap();
     let json = fs::read_to_string(path.with_extension("json")).unwrap();
     let record: R = schemas
@@ -100,17 +128,71 @@ where
         record,
         "{path:?}"
     );
+    let beside = fs::read_to_string(path.with_file_name(schema_file(R::KIND))).unwrap();
+    if schemas.add(&beside) == Ok(schemas.fingerprint(R::KIND)) {
+        let encoded = schemas.encode(&record, framing_of(path, R::KIND));
+        assert_eq!(encoded, Ok(bytes), "{path:?} is written differently now");
+    }
 }
 
 #[test]
 fn golden_records_decode_for_ever() {
-    let schemas = schemas_of_all_versions();
     for path in files("bin") {
         match kind_of(&path) {
-            RecordKind::Change => assert_means::<Change>(&schemas, &path),
-            RecordKind::Chunk => assert_means::<Chunk>(&schemas, &path),
-            RecordKind::DeadLetter => assert_means::<DeadLetter>(&schemas, &path),
-            RecordKind::Announcement => assert_means::<Announcement>(&schemas, &path),
+            RecordKind::Change => assert_means::<Change>(&path),
+            RecordKind::Chunk => assert_means::<Chunk>(&path),
+            RecordKind::DeadLetter => assert_means::<DeadLetter>(&path),
+            RecordKind::Announcement => assert_means::<Announcement>(&path),
+        }
+    }
+}
+
+/// The lines of `sha256sum v1/*`, run in `schemas/golden`.
+const DIGESTS: &str = include_str!("golden.sha256");
+
+#[test]
+fn golden_files_are_added_and_never_edited() {
+    let listed: BTreeMap<String, String> = DIGESTS
+        .lines()
+        .map(|line| line.split_once("  ").unwrap())
+        .map(|(digest, file)| (file.to_owned(), digest.to_owned()))
+        .collect();
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    for ending in ["avsc", "bin", "json"] {
+        for path in files(ending) {
+            let file = path.strip_prefix(folder()).unwrap();
+            let digest = Sha256::digest(fs::read(&path).unwrap());
+            let mut hex = String::new();
+            for byte in digest {
+                write!(hex, "{byte:02x}").unwrap();
+            }
+            found.insert(file.to_str().unwrap().replace('\\', "/"), hex);
+        }
+    }
+    assert_eq!(
+        found.keys().collect::<Vec<_>>(),
+        listed.keys().collect::<Vec<_>>(),
+        "files of schemas/golden, and those in golden.sha256"
+    );
+    for (file, digest) in &listed {
+        assert_eq!(&found[file], digest, "{file} was edited");
+    }
+}
+
+#[test]
+fn every_golden_record_has_its_meaning_and_both_framings_occur() {
+    let stems = |ending| -> Vec<PathBuf> {
+        let stem = |path: PathBuf| path.with_extension("");
+        files(ending).into_iter().map(stem).collect()
+    };
+    assert_eq!(stems("bin"), stems("json"));
+    for kind in RecordKind::ALL {
+        for framing in [
+            Framing::SingleObject,
+            Framing::Confluent { id: id_of(kind) },
+        ] {
+            let has = |path: &PathBuf| kind_of(path) == kind && framing_of(path, kind) == framing;
+            assert!(files("bin").iter().any(has), "{kind} {framing:?}");
         }
     }
 }
@@ -193,38 +275,4 @@ pub(super) fn schema_file(kind: RecordKind) -> &'static str {
         RecordKind::DeadLetter => "dead_letter.avsc",
         RecordKind::Announcement => "announcement.avsc",
     }
-}
-
-fn add<R: Record + Serialize>(kind: &str, records: Vec<(&str, R)>) {
-    let schemas = schemas();
-    for (name, record) in records {
-        let path = folder().join(NEWEST).join(format!("{kind}.{name}.bin"));
-        if path.exists() {
-            continue;
-        }
-        let json = serde_json::to_string_pretty(&record).unwrap();
-        fs::write(path.with_extension("json"), format!("{json}\n")).unwrap();
-        fs::write(
-            &path,
-            schemas.encode(&record, Framing::SingleObject).unwrap(),
-        )
-        .unwrap();
-    }
-}
-
-#[test]
-#[ignore = "adds files; run by hand when a record or version is new"]
-fn add_golden_records() {
-    let newest = folder().join(NEWEST);
-    fs::create_dir_all(&newest).unwrap();
-    for kind in RecordKind::ALL {
-        let path = newest.join(schema_file(kind));
-        if !path.exists() {
-            fs::write(&path, kind.schema_json()).unwrap();
-        }
-    }
-    add("change", records::changes());
-    add("chunk", records::chunks());
-    add("dead_letter", records::dead_letters());
-    add("announcement", records::announcements());
 }

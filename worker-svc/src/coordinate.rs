@@ -11,12 +11,14 @@ pub mod control;
 pub mod view;
 pub mod positions;
 pub mod source;
+pub mod gating;
 pub mod drive;
 mod finish;
 pub mod create;
 
 pub use control::{Control, ControlReader};
 pub use drive::{Context, Coordinator};
+pub use gating::announce_enabled;
 pub use view::View;
 
 /// The wall clock, microseconds since 1970: for people and records, never for order.

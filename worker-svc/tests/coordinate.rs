@@ -15,9 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    Announcement, Change, Chunk, ColumnName, Epoch, Framing, Generation, Heartbeat, Lsn, Needs,
-    Offset, OffsetMetadata, Partition, Position, Schemas, SourceCause, TableName, TableNeeds,
-    Topics, Work,
+    Announcement, Change, Chunk, ColumnName, Epoch, FeedState, Framing, Generation, Heartbeat, Lsn,
+    Needs, Offset, OffsetMetadata, Partition, Position, Schemas, SourceCause, TableName,
+    TableNeeds, Topics, Work,
 };
 use runtime::kafka::{
     Kafka, NewTopic, Settings, Start, StoredPosition, TopicPartition, only_partition,
@@ -26,7 +26,7 @@ use runtime::postgres::{Identity, Parts, Postgres, Target, Tls};
 use runtime::shutdown::Shutdown;
 use serde_json::json;
 use worker_svc::coordinate::create::{Begun, Blueprint, begin};
-use worker_svc::coordinate::{Context, Control, Coordinator};
+use worker_svc::coordinate::{Context, Control, Coordinator, announce_enabled};
 use worker_svc::generation::Step;
 use worker_svc::registry::{Cause, GenerationRecord, Incarnations, IndexRecord, Registry, State};
 use worker_svc::sink::{Options, Sink};
@@ -531,6 +531,46 @@ async fn a_step_that_was_cut_off_is_resumed_by_the_next_owner() {
     assert_eq!(numbers, (0..plan.chunks).collect::<Vec<_>>());
     let ends = plan.ends.unwrap();
     assert!(ends.iter().all(|(_, end)| *end > Offset::default()));
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn c1_a_disabled_index_is_let_go_and_gates_again_when_enabled() {
+    let stage = Stage::new().await;
+    let first = Generation::FIRST;
+    stage.announce_source(1, SourceCause::First).await;
+    begin(&stage.context.registry, &stage.blueprint(), Cause::First)
+        .await
+        .unwrap()
+        .unwrap();
+    let record = stage.record(first).await;
+    let context = &stage.context;
+    let said = || {
+        let view = context.control.view();
+        view.feed(&record.group).map(|word| word.state)
+    };
+    let becomes = |state| async move {
+        testkit::eventually(DEADLINE, "the announcement", || async {
+            let now = said();
+            if now == Some(state) { Ok(()) } else { Err(now) }
+        })
+        .await;
+    };
+    // GIVEN a feed that was not announced yet: nothing is to be let go
+    assert!(!announce_enabled(context, &record, false).await.unwrap());
+    drive(&mut stage.coordinator(first), |step| {
+        matches!(step, Step::AwaitCapture(_))
+    })
+    .await;
+    becomes(FeedState::Gating).await;
+    // WHEN it is disabled, THEN that is said once
+    assert!(announce_enabled(context, &record, false).await.unwrap());
+    becomes(FeedState::Disabled).await;
+    assert!(!announce_enabled(context, &record, false).await.unwrap());
+    // WHEN it is enabled, THEN it gates again
+    assert!(announce_enabled(context, &record, true).await.unwrap());
+    becomes(FeedState::Gating).await;
+    assert!(!announce_enabled(context, &record, true).await.unwrap());
     stage.end().await;
 }
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use model::{
-    Announcement, Chunk, Epoch, FeedState, Framing, Generation, Offset, Partition, Topics,
-    Violation,
+    Announcement, Chunk, Epoch, Framing, Generation, Offset, Partition, Topics, Violation,
 };
 use runtime::kafka::{Kafka, Pending, TopicPartition};
 use runtime::postgres::Postgres;
 
 use super::control::{Control, kafka_error};
+use super::gating::{announcement, feed_state};
 use super::positions::{self, Delay, Places};
 use super::view::EpochWord;
 use super::{now_us, source};
@@ -286,16 +286,7 @@ impl Coordinator {
     }
 
     async fn announce(&self, record: &GenerationRecord) -> Done<()> {
-        let announcement = Announcement::Feed {
-            feed: record.feed(),
-            group: record.group.clone(),
-            state: feed_state(record),
-            definition: record.definition_hash.clone(),
-            needs: record.needs.clone(),
-            scanning: record.scanning.clone(),
-            revision: record.revision,
-            at_us: now_us(),
-        };
+        let announcement = announcement(record, feed_state(record));
         self.context.control.announce(&announcement).await?;
         Ok(Ok(()))
     }
@@ -593,14 +584,6 @@ async fn delivered(
     Ok(())
 }
 
-/// What the feed's announcement says of it.
-fn feed_state(record: &GenerationRecord) -> FeedState {
-    match record.state {
-        State::Planned | State::Building | State::Active | State::Standby => FeedState::Gating,
-        State::Retired => FeedState::Retired,
-    }
-}
-
 /// An index is ours when it says so itself.
 fn is_ours(meta: &serde_json::Value, record: &GenerationRecord) -> IndexFact {
     let meta = meta.get("flusso");
@@ -646,14 +629,5 @@ mod tests {
         ] {
             assert_eq!(is_ours(&other, &record), IndexFact::Foreign, "{other}");
         }
-    }
-
-    #[test]
-    fn c1_a_paused_or_stopped_generation_gates_a_retired_one_does_not() {
-        let mut record = generation();
-        record.control.paused = true;
-        assert_eq!(feed_state(&record), FeedState::Gating);
-        record.state = State::Retired;
-        assert_eq!(feed_state(&record), FeedState::Retired);
     }
 }

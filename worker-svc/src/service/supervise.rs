@@ -22,7 +22,7 @@ use super::keeper::{Keeper, Kept};
 use crate::build;
 use crate::bulk::Bounds;
 use crate::config;
-use crate::coordinate::{Context, now_us};
+use crate::coordinate::{Context, announce_enabled, now_us};
 use crate::error::{Definite, Transient, chain};
 use crate::feed::{ChunkSlots, Limits};
 use crate::http::Board;
@@ -143,6 +143,7 @@ impl<'a> Supervisor<'a> {
             stop_all(context, &records, &definite).await?;
             return Ok(Err(definite));
         }
+        self.let_go(context, &records).await?;
         let is_mine = |record: &GenerationRecord| self.takes(record, context);
         let mine: Vec<GenerationRecord> = records.into_iter().filter(is_mine).collect();
         for record in mine {
@@ -156,11 +157,32 @@ impl<'a> Supervisor<'a> {
     fn takes(&self, record: &GenerationRecord, context: &Context) -> bool {
         let config = &self.connections.config;
         let is_asked = config.only.is_empty() || config.only.contains(&record.index);
-        let is_enabled = config
+        record.sink == context.registry.sink_name() && is_asked && self.is_enabled(record)
+    }
+
+    fn is_enabled(&self, record: &GenerationRecord) -> bool {
+        self.connections
+            .config
             .deployment
             .index(&record.index)
-            .is_none_or(|index| index.enabled);
-        record.sink == context.registry.sink_name() && is_asked && is_enabled
+            .is_none_or(|index| index.enabled)
+    }
+
+    /// What the files switch off does not hold the slot back; what they switch on again does,
+    /// before it is fed.
+    async fn let_go(
+        &self,
+        context: &Context,
+        records: &[GenerationRecord],
+    ) -> Result<(), Transient> {
+        let sink = context.registry.sink_name();
+        for record in records.iter().filter(|record| record.sink == sink) {
+            let is_enabled = self.is_enabled(record);
+            if announce_enabled(context, record, is_enabled).await? {
+                tracing::info!(feed = %record.feed(), is_enabled, "whether the feed holds the slot back was announced");
+            }
+        }
+        Ok(())
     }
 
     fn keep(&mut self, context: &Context, record: GenerationRecord, shutdown: &Shutdown) {

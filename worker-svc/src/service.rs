@@ -12,6 +12,7 @@
 
 mod connect;
 mod ensure;
+mod settings;
 mod keeper;
 mod supervise;
 
@@ -29,6 +30,7 @@ use crate::registry::Registry;
 
 pub use connect::Connections;
 pub use ensure::{Change, Planned, Survey, begin, options_of, survey};
+pub use settings::adjust;
 pub(crate) use supervise::aliases;
 
 /// Why the service ended early.

@@ -29,6 +29,7 @@ use worker_svc::coordinate::create::{Begun, Blueprint, begin};
 use worker_svc::coordinate::{Context, Control, Coordinator, announce_enabled};
 use worker_svc::generation::Step;
 use worker_svc::registry::{Cause, GenerationRecord, Incarnations, IndexRecord, Registry, State};
+use worker_svc::service::adjust;
 use worker_svc::sink::{Options, Sink};
 
 const DEADLINE: Duration = Duration::from_secs(90);
@@ -571,6 +572,78 @@ async fn c1_a_disabled_index_is_let_go_and_gates_again_when_enabled() {
     assert!(announce_enabled(context, &record, true).await.unwrap());
     becomes(FeedState::Gating).await;
     assert!(!announce_enabled(context, &record, true).await.unwrap());
+    stage.end().await;
+}
+
+/// Two files, by their kind.
+struct Written;
+
+impl definition::Files for Written {
+    fn read(&self, path: &std::path::Path) -> std::io::Result<String> {
+        let is_configuration = path.extension().is_some_and(|kind| kind == "toml");
+        Ok(String::from(if is_configuration {
+            "[source]\ntype = \"postgres\"\nconnection_url = \"postgres://h/x\"\n\
+             [broker]\nbootstrap_servers = \"h:9092\"\n\
+             [sinks.main]\ntype = \"opensearch\"\nurl = \"http://h\"\n\
+             number_of_replicas = 2\nrefresh_interval = \"3s\"\n\
+             index_settings = { max_result_window = 20000, codec = \"best_compression\" }\n\
+             [[index]]\nname = \"users\"\nschema = \"users.schema.yml\"\n"
+        } else {
+            "version: 1\ntable: users\nfields:\n  - integer: id\n"
+        }))
+    }
+}
+
+#[tokio::test]
+async fn settings_that_the_files_changed_are_changed_in_place_once_it_is_seeded() {
+    // GIVEN an index as it is made for seeding
+    let stage = Stage::new().await;
+    let first = Generation::FIRST;
+    stage.announce_source(1, SourceCause::First).await;
+    begin(&stage.context.registry, &stage.blueprint(), Cause::First)
+        .await
+        .unwrap()
+        .unwrap();
+    drive(&mut stage.coordinator(first), |step| {
+        matches!(step, Step::AwaitCapture(_))
+    })
+    .await;
+    let (deployment, _warnings) = definition::load(
+        std::path::Path::new("flusso.toml"),
+        &Written,
+        &std::collections::BTreeMap::new(),
+        &definition::Overrides::default(),
+    )
+    .unwrap();
+    let client = stage.context.registry.sink();
+    let (sink, index) = (
+        deployment.sink("main").unwrap(),
+        deployment.index("users").unwrap(),
+    );
+    let mut record = stage.record(first).await;
+    // WHEN it is being seeded, THEN nothing is touched
+    for state in [State::Planned, State::Building] {
+        record.state = state;
+        let changed = adjust(client, sink, index, &record).await.unwrap();
+        assert_eq!(changed, [""; 0]);
+    }
+    // WHEN it serves, THEN all but the static codec is as the files say, and stays so
+    record.state = State::Active;
+    let changed = adjust(client, sink, index, &record).await.unwrap();
+    assert_eq!(
+        changed,
+        [
+            "index.refresh_interval",
+            "index.number_of_replicas",
+            "index.gc_deletes",
+            "index.max_result_window"
+        ]
+    );
+    let found = client.index(&record.index_name).await.unwrap().unwrap();
+    assert_eq!(found.settings["index.number_of_replicas"], json!("2"));
+    assert_eq!(found.settings["index.max_result_window"], json!("20000"));
+    let again = adjust(client, sink, index, &record).await.unwrap();
+    assert_eq!(again, [""; 0]);
     stage.end().await;
 }
 

@@ -72,6 +72,7 @@ async fn carry_out(
     {
         return Ok(Err(definite));
     }
+    adjust_all(invocation, config, registries).await?;
     if flags.wait {
         wait(registries, &survey).await
     } else {
@@ -105,6 +106,45 @@ async fn begin_all(config: &Config, registries: &[Registry], due: &[&Planned]) -
         }
     }
     Ok(Ok(()))
+}
+
+/// Settings that can change in place, of every seeded generation.
+async fn adjust_all(
+    invocation: &Invocation,
+    config: &Config,
+    registries: &[Registry],
+) -> Result<(), Transient> {
+    for registry in registries {
+        // Damaged records were refused by the survey.
+        let Ok(records) = generations(registry).await? else {
+            continue;
+        };
+        let Some(sink) = config.deployment.sink(registry.sink_name()) else {
+            continue;
+        };
+        for record in records
+            .iter()
+            .filter(|record| record.sink == registry.sink_name())
+        {
+            let Some(index) = config.deployment.index(&record.index) else {
+                continue;
+            };
+            let changed = service::adjust(registry.sink(), sink, index, record)
+                .await
+                .map_err(|source| Transient::Sink {
+                    doing: "changing the index settings",
+                    source,
+                })?;
+            if !changed.is_empty() && !invocation.is_json() {
+                print(&format!(
+                    "changed  {}: {}",
+                    record.feed(),
+                    changed.join(", ")
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Until every surveyed index has an active generation of its definition.

@@ -3,7 +3,7 @@
 //! Must hold: R2: while another source answers than the accepted one, every generation is
 //! stopped with that reason. Must not: drive a generation itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use super::RunError;
 use super::connect::{Connected, Connections, usize_of};
 use super::ensure::{self, Change};
 use super::keeper::{Keeper, Kept};
+use super::settings::adjust;
 use crate::build;
 use crate::bulk::Bounds;
 use crate::config;
@@ -51,6 +52,8 @@ pub(super) struct Supervisor<'a> {
     accepted: BTreeMap<String, Epoch>,
     /// The floor that each sink's incarnations were given.
     floors: BTreeMap<String, Incarnation>,
+    /// Seeded generations whose settings were compared with the files, once per process.
+    adjusted: BTreeSet<FeedId>,
     /// Said once each.
     told: BTreeMap<String, String>,
 }
@@ -81,6 +84,7 @@ impl<'a> Supervisor<'a> {
             tasks: Tasks::new(),
             accepted: BTreeMap::new(),
             floors: BTreeMap::new(),
+            adjusted: BTreeSet::new(),
             told: BTreeMap::new(),
         }
     }
@@ -146,9 +150,15 @@ impl<'a> Supervisor<'a> {
         self.let_go(context, &records).await?;
         let is_mine = |record: &GenerationRecord| self.takes(record, context);
         let mine: Vec<GenerationRecord> = records.into_iter().filter(is_mine).collect();
+        let seeded: Vec<GenerationRecord> = mine
+            .iter()
+            .filter(|record| matches!(record.state, State::Active | State::Standby))
+            .cloned()
+            .collect();
         for record in mine {
             self.keep(context, record, shutdown);
         }
+        self.adjust(context, &seeded).await?;
         self.ensure(context).await
     }
 
@@ -288,6 +298,45 @@ impl<'a> Supervisor<'a> {
             context.incarnations.raise_floor(seen).await;
             self.floors.insert(registry.sink_name().to_owned(), seen);
         }
+    }
+
+    /// Settings that the files changed since an index was made; each seeded generation once.
+    async fn adjust(
+        &mut self,
+        context: &Context,
+        seeded: &[GenerationRecord],
+    ) -> Result<(), Transient> {
+        let deployment = &self.connections.config.deployment;
+        for record in seeded {
+            let feed = record.feed();
+            let (Some(index), Some(sink)) = (
+                deployment.index(&record.index),
+                deployment.sink(&record.sink),
+            ) else {
+                continue;
+            };
+            if self.adjusted.contains(&feed) {
+                continue;
+            }
+            match adjust(context.registry.sink(), sink, index, record).await {
+                Ok(changed) if changed.is_empty() => {}
+                Ok(changed) => {
+                    tracing::info!(%feed, changed = changed.join(", "), "index settings were changed in place");
+                }
+                Err(source) if source.is_transient() => {
+                    return Err(Transient::Sink {
+                        doing: "comparing the index settings",
+                        source,
+                    });
+                }
+                // Documents are right without them, so nothing stops.
+                Err(refused) => {
+                    tracing::warn!(%feed, reason = chain(&refused), "index settings are refused");
+                }
+            }
+            self.adjusted.insert(feed);
+        }
+        Ok(())
     }
 
     /// First generations; changed definitions only when that was asked for.

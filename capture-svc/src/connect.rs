@@ -110,19 +110,14 @@ impl Connector {
         let preflight = Preflight::read(&sql, settings.clone(), union.clone())
             .await
             .map_err(catalog)?;
-        let report = preflight.report();
-        // A slot that is lost or missing is judged with its epoch, below.
-        let (slot_findings, others): (Vec<_>, Vec<_>) = report
-            .findings()
-            .iter()
-            .cloned()
-            .partition(|finding| finding.code == "E403");
-        let mut rest = Diagnostics::new();
-        for finding in others {
-            rest.push(finding);
+        let mut report = Diagnostics::new();
+        for finding in preflight.report().findings() {
+            // A slot that is lost or missing is judged with its epoch, below.
+            if finding.code != "E403" {
+                report.push(finding.clone());
+            }
         }
-        complain(&rest)?;
-        drop(slot_findings);
+        complain(&report)?;
         let prepared = Preparer::new(settings)
             .prepare(&sql, &union)
             .await

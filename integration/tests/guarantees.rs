@@ -1,5 +1,6 @@
 //! A test for each guarantee, by its id.
 
+mod control;
 mod gaps;
 mod ids;
 mod slot;

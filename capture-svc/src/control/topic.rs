@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use model::wire::SCHEMA_KEY_PREFIX;
 use model::{Announcement, Framing, Partition, Schemas, Topics, WireError};
 use runtime::kafka::{
     Acknowledged, ErrorKind, Kafka, Read, Reader, Start, TopicPartition, only_partition,
@@ -12,9 +13,6 @@ use crate::error::{Definite, Failure, Transient};
 
 /// Longest time for reading the topic: it is compacted, so it holds a few hundred records.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Its key begins so when a record holds the JSON of a schema.
-const SCHEMA_KEY: &[u8] = b"schema/";
 
 /// The topic, read to its end at least once.
 #[derive(Debug)]
@@ -51,13 +49,16 @@ impl Control {
             schemas,
             state: ControlState::default(),
         };
-        let mut known = Vec::new();
-        for record in records {
-            if let Some(key) = &record.key
-                && key.starts_with(SCHEMA_KEY)
-            {
-                known.push(key.clone());
-            }
+        // All schemas before the first announcement: compaction keeps the last of two equal schema
+        // records, so one may stand behind announcements that were written with it.
+        let (schemas, announcements): (Vec<_>, Vec<_>) = records
+            .into_iter()
+            .partition(|record| is_schema(record.key.as_deref()));
+        let known: Vec<_> = schemas
+            .iter()
+            .filter_map(|record| record.key.clone())
+            .collect();
+        for record in schemas.iter().chain(&announcements) {
             control.take(record.key.as_deref(), record.payload.as_deref())?;
         }
         for (key, json) in control.schemas.control_records() {
@@ -127,7 +128,7 @@ impl Control {
         let (Some(key), Some(payload)) = (key, payload) else {
             return Ok(false);
         };
-        if key.starts_with(SCHEMA_KEY) {
+        if is_schema(Some(key)) {
             if let Ok(json) = std::str::from_utf8(payload)
                 && let Err(error) = self.schemas.add(json)
             {
@@ -147,6 +148,10 @@ impl Control {
             .into()),
         }
     }
+}
+
+fn is_schema(key: Option<&[u8]>) -> bool {
+    key.is_some_and(|key| key.starts_with(SCHEMA_KEY_PREFIX.as_bytes()))
 }
 
 /// Kafka's errors are the world's unless they are about the set-up.

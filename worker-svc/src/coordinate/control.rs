@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::wire::SCHEMA_KEY_PREFIX;
 use model::{Announcement, Framing, Partition, Schemas, Topics, WireError};
 use runtime::kafka::{
     Acknowledged, Kafka, Read, Reader, Record, Start, TopicPartition, only_partition,
@@ -18,9 +19,6 @@ use crate::error::{Definite, Transient};
 
 /// Longest time for the first reading: the topic is compacted and holds some hundred records.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The key of a record that holds the JSON of a schema begins so.
-const SCHEMA_KEY: &[u8] = b"schema/";
 
 /// What everybody asks and tells. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -61,13 +59,19 @@ impl Control {
             .await
             .map_err(kafka_error("reading the control topic"))?;
         let mut view = View::default();
-        let mut written = Vec::new();
-        for record in &records {
-            written.extend(record.key.clone().filter(|key| key.starts_with(SCHEMA_KEY)));
+        // All schemas before the first announcement: compaction keeps the last of two equal schema
+        // records, so one may stand behind announcements that were written with it.
+        let (known, announcements): (Vec<_>, Vec<_>) =
+            records.iter().partition(|record| is_schema(record));
+        for record in known.iter().chain(&announcements) {
             if let Err(definite) = take(&schemas, &mut view, record)? {
                 return Ok(Err(definite));
             }
         }
+        let written: Vec<_> = known
+            .iter()
+            .filter_map(|record| record.key.clone())
+            .collect();
         let (sender, receiver) = watch::channel(view);
         let control = Control {
             at: at.clone(),
@@ -208,11 +212,11 @@ fn take(
     record: &Record,
 ) -> Result<Result<(), Definite>, Transient> {
     // Without a value: deleted by an operator; what it said holds until the next start.
-    let (Some(key), Some(payload)) = (&record.key, &record.payload) else {
+    let (Some(_), Some(payload)) = (&record.key, &record.payload) else {
         view.passed(record.offset);
         return Ok(Ok(()));
     };
-    if key.starts_with(SCHEMA_KEY) {
+    if is_schema(record) {
         let added = std::str::from_utf8(payload).map(|json| schemas.add(json));
         if !matches!(added, Ok(Ok(_))) {
             tracing::warn!(offset = %record.offset, "a schema in the control topic is not readable; records written with it are not either");
@@ -238,6 +242,13 @@ fn take(
             reason: error.to_string(),
         })),
     }
+}
+
+fn is_schema(record: &Record) -> bool {
+    record
+        .key
+        .as_ref()
+        .is_some_and(|key| key.starts_with(SCHEMA_KEY_PREFIX.as_bytes()))
 }
 
 pub(super) fn kafka_error(doing: &'static str) -> impl Fn(runtime::kafka::Error) -> Transient {

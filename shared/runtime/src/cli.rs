@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use definition::{Deployment, Diagnostics, Files, Overrides};
 
 use crate::Environment;
-use crate::telemetry::{LogFormat, Settings, colour};
+use crate::telemetry::{self, LogFormat, Settings, colour};
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,9 +139,8 @@ pub fn given(value: Option<&str>) -> Option<String> {
     value.filter(|text| !text.is_empty()).map(ToOwned::to_owned)
 }
 
-/// The variables of this process. Only `main` asks.
-#[must_use]
-pub fn environment() -> Environment {
+/// The variables of this process.
+fn environment() -> Environment {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
@@ -188,6 +187,29 @@ pub fn show_on_stderr(findings: &Diagnostics, environment: &Environment) {
 pub fn print(text: &str) {
     // A reader that has gone (a pager that was closed) wants nothing more.
     drop(writeln!(io::stdout(), "{}", text.trim_end()));
+}
+
+/// The whole process of a service: log, runtime, and `execute` to its end. Only `main` asks.
+pub fn main<E, R>(common: &CommonFlags, execute: E) -> std::process::ExitCode
+where
+    E: FnOnce(Environment) -> R,
+    R: Future<Output = Exit>,
+{
+    let environment = environment();
+    if let Err(error) = telemetry::init(&common.telemetry(&environment)) {
+        complain(&error);
+        return Exit::Usage.into();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(execute(environment)).into(),
+        Err(error) => {
+            complain(&error);
+            Exit::Failed.into()
+        }
+    }
 }
 
 /// A message on standard error, with the chain of causes.

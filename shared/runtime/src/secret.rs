@@ -69,14 +69,14 @@ pub enum Error {
         state: &'static str,
     },
     /// The file cannot be read as text.
-    #[error("{key}: cannot read {}: {source}", path.display())]
+    #[error("{key}: cannot read {}: {reason}", path.display())]
     File {
         /// The configuration key that wants the secret.
         key: String,
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -142,10 +142,10 @@ fn from_variable(key: &str, variable: &str, environment: &Environment) -> Result
 }
 
 fn from_file(key: &str, path: &Path) -> Result<Secret, Error> {
-    let text = std::fs::read_to_string(path).map_err(|source| Error::File {
+    let text = std::fs::read_to_string(path).map_err(|reason| Error::File {
         key: key.to_owned(),
         path: path.to_owned(),
-        source,
+        reason,
     })?;
     let text = text
         .strip_suffix("\r\n")

@@ -14,3 +14,4 @@ pub mod sandbox;
 pub mod service;
 pub mod datasets;
 pub mod oracle;
+pub mod language;

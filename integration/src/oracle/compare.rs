@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use opensearch::{OpenSearch, ScrollParts, SearchParts, indices::IndicesRefreshParts};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::Documents;
+use super::{Documents, Json};
 
 /// Documents per page when an index is read whole.
 const PAGE: i64 = 2000;
@@ -15,7 +15,7 @@ const PAGE: i64 = 2000;
 const SHOWN: usize = 5;
 
 /// An index as it stands: id → (external version, document).
-pub type Found = BTreeMap<String, (i64, Value)>;
+pub type Found = BTreeMap<String, (i64, Json)>;
 
 /// How an index differs from the truth.
 #[derive(Debug, Default, PartialEq)]
@@ -27,7 +27,7 @@ pub struct Comparison {
     /// In the index, not in the truth.
     pub extra: Vec<String>,
     /// In both, but different: (id, expected, found).
-    pub stale: Vec<(String, Value, Value)>,
+    pub stale: Vec<(String, Json, Json)>,
 }
 
 impl Comparison {
@@ -69,17 +69,31 @@ impl fmt::Display for Comparison {
     }
 }
 
-/// Compares `found` with the truth.
+/// Compares `found` with the truth; see [`Json`] for when two documents are equal.
 #[must_use]
 pub fn compare(expected: &Documents, found: &Found) -> Comparison {
+    compare_with(expected, found, |(_, document)| document)
+}
+
+/// Compares documents that have no version, such as those of one build, with the truth.
+#[must_use]
+pub fn compare_documents(expected: &Documents, found: &Documents) -> Comparison {
+    compare_with(expected, found, |document| document)
+}
+
+fn compare_with<F>(
+    expected: &Documents,
+    found: &BTreeMap<String, F>,
+    document_of: impl Fn(&F) -> &Json,
+) -> Comparison {
     let mut comparison = Comparison {
         expected: expected.len(),
         ..Comparison::default()
     };
     for (id, document) in expected {
-        match found.get(id) {
+        match found.get(id).map(&document_of) {
             None => comparison.missing.push(id.clone()),
-            Some((_, is)) if !same(document, is) => {
+            Some(is) if !document.fits(is) => {
                 comparison
                     .stale
                     .push((id.clone(), document.clone(), is.clone()));
@@ -93,36 +107,6 @@ pub fn compare(expected: &Documents, found: &Found) -> Comparison {
         .cloned()
         .collect();
     comparison
-}
-
-/// Equal as JSON: member order does not count, numbers by their value.
-fn same(left: &Value, right: &Value) -> bool {
-    match (left, right) {
-        (Value::Number(left), Value::Number(right)) => match (left.as_i64(), right.as_i64()) {
-            (Some(left), Some(right)) => left == right,
-            // Sums of the truth are added up in another order than Postgres does.
-            _ => match (left.as_f64(), right.as_f64()) {
-                (Some(left), Some(right)) => {
-                    (left - right).abs() <= 1e-9 * left.abs().max(right.abs())
-                }
-                _ => false,
-            },
-        },
-        (Value::Array(left), Value::Array(right)) => {
-            left.len() == right.len()
-                && left
-                    .iter()
-                    .enumerate()
-                    .all(|(at, value)| right.get(at).is_some_and(|other| same(value, other)))
-        }
-        (Value::Object(left), Value::Object(right)) => {
-            left.len() == right.len()
-                && left
-                    .iter()
-                    .all(|(name, value)| right.get(name).is_some_and(|other| same(value, other)))
-        }
-        _ => left == right,
-    }
 }
 
 /// Reads an index (or alias) whole, after a refresh.
@@ -145,34 +129,32 @@ pub async fn read_index(client: &OpenSearch, index: &str) -> Result<Found> {
         .send()
         .await?
         .error_for_status_code()?
-        .json::<Value>()
+        .text()
         .await?;
     let mut found = Found::new();
     loop {
-        let hits = page
-            .pointer("/hits/hits")
-            .and_then(Value::as_array)
-            .context("the answer has no hits")?;
+        let page_read = Json::parse(&page)?;
+        let Some(Json::Array(hits)) = page_read.get("hits").and_then(|hits| hits.get("hits"))
+        else {
+            bail!("the answer has no hits");
+        };
         if hits.is_empty() {
             return Ok(found);
         }
         for hit in hits {
             let id = hit
                 .get("_id")
-                .and_then(Value::as_str)
+                .and_then(Json::as_str)
                 .context("a hit without an id")?;
-            let version = hit
-                .get("_version")
-                .and_then(Value::as_i64)
-                .context("a hit without a version")?;
-            found.insert(
-                id.to_owned(),
-                (version, hit.get("_source").cloned().unwrap_or_default()),
-            );
+            let Some(Json::Number(version)) = hit.get("_version") else {
+                bail!("a hit without a version");
+            };
+            let source = hit.get("_source").context("a hit without a document")?;
+            found.insert(id.to_owned(), (version.parse()?, source.clone()));
         }
-        let scroll = page
+        let scroll = page_read
             .get("_scroll_id")
-            .and_then(Value::as_str)
+            .and_then(Json::as_str)
             .context("no scroll id")?;
         page = client
             .scroll(ScrollParts::None)
@@ -180,7 +162,7 @@ pub async fn read_index(client: &OpenSearch, index: &str) -> Result<Found> {
             .send()
             .await?
             .error_for_status_code()?
-            .json()
+            .text()
             .await?;
     }
 }

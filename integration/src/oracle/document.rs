@@ -5,12 +5,12 @@
 )]
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 
-use super::Documents;
 use super::tables::{Row, Table, Tables, identifier};
 
 /// Tags whose value is one column.
@@ -43,7 +43,7 @@ struct Parent<'p> {
     key: &'p [String],
 }
 
-pub(super) fn build_all(file: &Value, tables: &mut Tables) -> Result<Documents> {
+pub(super) fn build_all(file: &Value, tables: &mut Tables) -> Result<BTreeMap<String, Value>> {
     let schema = file
         .get("schema")
         .and_then(Value::as_str)
@@ -51,7 +51,7 @@ pub(super) fn build_all(file: &Value, tables: &mut Tables) -> Result<Documents> 
     let name = identifier(text(file, "table")?);
     let table = tables.table(&schema, &name)?;
     let key = columns(file, "primary_key").unwrap_or_else(|| table.primary_key.clone());
-    let mut documents = Documents::new();
+    let mut documents = BTreeMap::new();
     for row in &table.rows {
         let parent = Parent {
             schema: &schema,

@@ -118,6 +118,14 @@ impl Connector {
             }
         }
         complain(&report)?;
+        // Another program may take its keys from the identities as they are: FULL under flusso 0.15
+        // would change the ids of its documents. So nothing is mended before it has gone.
+        let slot = preflight.facts().slot.as_ref();
+        if let Some(holder) = slot.and_then(|slot| slot.holder.as_ref())
+            && !holder.is_capture()
+        {
+            return Err(self.held(holder).into());
+        }
         let prepared = Preparer::new(settings)
             .prepare(&sql, &union)
             .await

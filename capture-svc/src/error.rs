@@ -67,9 +67,20 @@ pub enum Transient {
     /// A message failed or vanished: nothing after it may count, so the producer is made anew.
     #[error("the producer is broken: {0}")]
     Publisher(String),
-    /// The slot is held by another session.
+    /// The slot is held by another capture: this one is a standby.
     #[error("slot {slot} is held by {holder}")]
     SlotBusy {
+        /// Its name.
+        slot: String,
+        /// Who holds it: application name and process id.
+        holder: String,
+    },
+    /// The slot is held by a program that is no capture. Nothing of the source is touched until it
+    /// has gone: it may depend on identities and publication as they are.
+    #[error(
+        "slot {slot} is held by another program, {holder}: stop it, or name another slot with [source] slot; this capture takes over as soon as the slot is free"
+    )]
+    SlotTaken {
         /// Its name.
         slot: String,
         /// Who holds it: application name and process id.

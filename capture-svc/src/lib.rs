@@ -108,6 +108,7 @@ async fn supervise(
     shutdown: &Shutdown,
 ) -> Result<(), Definite> {
     let mut backoff = Backoff::new(Policy::default());
+    let mut said = String::new();
     loop {
         turning.turn();
         let began = tokio::time::Instant::now();
@@ -134,24 +135,32 @@ async fn supervise(
         if began.elapsed() > LASTED {
             backoff.reset();
         }
-        let state = if is_standby(&failure) {
-            "standby"
-        } else {
-            "waiting"
-        };
-        connector.shared.waits(state, failure.to_string());
-        if is_standby(&failure) {
-            tracing::info!(error = %failure, "standby");
-        } else {
-            tracing::warn!(error = %failure, "the connection ended; trying again");
+        let text = failure.to_string();
+        let is_news = said != text;
+        match &failure {
+            Transient::SlotBusy { .. } => {
+                connector.shared.waits("standby", text.clone());
+                tracing::info!(error = %failure, "standby");
+            }
+            Transient::SlotTaken { .. } => {
+                connector.shared.waits("waiting", text.clone());
+                // A person must act. Once: the holder is asked after every few seconds.
+                if is_news {
+                    tracing::error!(error = %failure, "another program holds the slot");
+                }
+            }
+            Transient::Postgres(_)
+            | Transient::Replication(_)
+            | Transient::Kafka(_)
+            | Transient::Publisher(_)
+            | Transient::Forked { .. } => {
+                connector.shared.waits("waiting", text.clone());
+                tracing::warn!(error = %failure, "the connection ended; trying again");
+            }
         }
+        said = text;
         if backoff.wait(shutdown, None).await == Waited::Stopping {
             return Ok(());
         }
     }
-}
-
-/// Another capture holds the slot.
-fn is_standby(failure: &Transient) -> bool {
-    matches!(failure, Transient::SlotBusy { holder, .. } if holder.starts_with(APPLICATION))
 }

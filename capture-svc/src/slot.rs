@@ -56,6 +56,24 @@ pub struct Holder {
     pub application_name: String,
 }
 
+impl Holder {
+    /// Whether it is a capture, for which a standby waits. Any other program has to be stopped by
+    /// a person: it does not hand the slot over.
+    #[must_use]
+    pub fn is_capture(&self) -> bool {
+        self.application_name == crate::APPLICATION
+    }
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.application_name.as_str() {
+            "" => write!(f, "a session without application_name (pid {})", self.pid),
+            name => write!(f, "{name} (pid {})", self.pid),
+        }
+    }
+}
+
 /// `wal_status` of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WalStatus {

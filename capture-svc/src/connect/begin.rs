@@ -13,7 +13,7 @@ use crate::APPLICATION;
 use crate::control::Control;
 use crate::epoch::{self, Decision, SlotFound, TailBounds};
 use crate::error::{Definite, Failure, Transient};
-use crate::slot::{self, Fitness};
+use crate::slot::{self, Fitness, Holder};
 use crate::tail::Tails;
 
 impl Connector {
@@ -113,24 +113,7 @@ impl Connector {
             return Ok((SlotFound::Missing, false));
         };
         if let Some(holder) = &found.holder {
-            let who = format!(
-                "{} (pid {})",
-                if holder.application_name.is_empty() {
-                    "a session without a name"
-                } else {
-                    &holder.application_name
-                },
-                holder.pid
-            );
-            if holder.application_name == APPLICATION {
-                // A standby is ready: it reached everything, and waits for its turn.
-                self.connected.ready();
-            }
-            return Err(Transient::SlotBusy {
-                slot: name.clone(),
-                holder: who,
-            }
-            .into());
+            return Err(self.held(holder).into());
         }
         Ok(match found.fitness(database) {
             Fitness::Fit => (
@@ -149,6 +132,24 @@ impl Connector {
                 .into());
             }
         })
+    }
+
+    /// Somebody else holds the slot: another capture, for which this one waits as standby, or a
+    /// program that a person has to stop.
+    pub(super) fn held(&self, holder: &Holder) -> Transient {
+        let slot = self.config.source.slot.clone();
+        if !holder.is_capture() {
+            return Transient::SlotTaken {
+                slot,
+                holder: holder.to_string(),
+            };
+        }
+        // A standby is ready: it reached everything, and waits for its turn.
+        self.connected.ready();
+        Transient::SlotBusy {
+            slot,
+            holder: holder.to_string(),
+        }
     }
 
     async fn announce(

@@ -129,16 +129,19 @@ pub(super) fn judge_slot(preflight: &Preflight, report: &mut Report) {
         );
     }
     if let Some(holder) = &slot.holder {
-        report.warning(
-            "W412",
-            format!(
-                "slot {} is in use by process {} ({})",
-                slot.name,
-                holder.pid,
-                name_of(&holder.application_name)
-            ),
-            "a capture that is started meanwhile waits as standby",
-        );
+        let name = &slot.name;
+        let (who, help) = if holder.is_capture() {
+            (
+                format!("{holder}"),
+                "a capture that is started meanwhile waits as standby",
+            )
+        } else {
+            (
+                format!("another program, {holder}"),
+                "stop that program: capture-svc run waits, changes nothing meanwhile, and takes over once it has gone",
+            )
+        };
+        report.warning("W412", format!("slot {name} is held by {who}"), help);
     }
     if settings.slot_failover && !slot.failover {
         report.warning(
@@ -177,13 +180,5 @@ fn judge_fitness(preflight: &Preflight, slot: &Slot, report: &mut Report) {
             };
             report.push(finding.sql(drop));
         }
-    }
-}
-
-fn name_of(application: &str) -> &str {
-    if application.is_empty() {
-        "without application_name"
-    } else {
-        application
     }
 }

@@ -470,16 +470,32 @@ fn what_is_wrong_with_a_slot_is_said_with_the_way_out() {
         ..slot()
     };
     assert_eq!(codes(&report(with(late))), ["W419"]);
-    let holder = Some(Holder {
-        pid: 41,
-        application_name: "psql".to_owned(),
-    });
-    let used = report(with(Slot { holder, ..slot() }));
-    assert_eq!(
-        used.findings()[0].message,
-        "slot flusso is in use by process 41 (psql)"
-    );
-    assert!(!used.has_errors());
+    for (application_name, message, help) in [
+        (
+            "pgwire-replication",
+            "slot flusso is held by another program, pgwire-replication (pid 41)",
+            "stop that program",
+        ),
+        (
+            "",
+            "slot flusso is held by another program, a session without application_name (pid 41)",
+            "stop that program",
+        ),
+        (
+            crate::APPLICATION,
+            "slot flusso is held by flusso-capture (pid 41)",
+            "waits as standby",
+        ),
+    ] {
+        let holder = Some(Holder {
+            pid: 41,
+            application_name: application_name.to_owned(),
+        });
+        let used = report(with(Slot { holder, ..slot() }));
+        assert_eq!(used.findings()[0].message, message);
+        assert!(used.findings()[0].help.as_ref().unwrap().contains(help));
+        assert!(!used.has_errors());
+    }
 }
 
 #[test]

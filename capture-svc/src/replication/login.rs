@@ -46,6 +46,8 @@ pub enum ChannelBinding {
 impl Login {
     /// How a target of the configuration is logged in to. `end_point` is the
     /// hash that binds to the stream's TLS session: [`Postgres::channel_binding`].
+    /// The name is the one given here, whatever the connection URL says: a standby
+    /// knows by it that a capture holds the slot.
     ///
     /// [`Postgres::channel_binding`]: runtime::postgres::Postgres::channel_binding
     #[must_use]
@@ -55,15 +57,11 @@ impl Login {
             (Wanted::Prefer, Some(hash)) => ChannelBinding::Offered(hash),
             (Wanted::Disable | Wanted::Prefer | Wanted::Require, _) => ChannelBinding::None,
         };
-        let name = target
-            .application_name
-            .as_deref()
-            .unwrap_or(application_name);
         Login {
             user: target.user.clone(),
             password: target.password.clone(),
             database: target.database.clone(),
-            application_name: name.to_owned(),
+            application_name: application_name.to_owned(),
             options: target.options.clone(),
             channel_binding,
         }

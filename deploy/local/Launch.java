@@ -1,12 +1,22 @@
+import java.util.Arrays;
+import java.util.List;
 import org.codelibs.opensearch.runner.OpenSearchRunner;
 
 /**
  * Runs one OpenSearch node until it gets SIGTERM: {@code Launch DIR HTTP_PORT TRANSPORT_PORT
  * [key=value ...]}. The runner's own main program can neither take exact ports nor settings, and
- * fails without a word.
+ * fails without a word. The node has {@link IcuPlugin} unless one of the settings is
+ * {@value #WITHOUT_ICU}.
  */
 public class Launch {
+    private static final String WITHOUT_ICU = "icu=false";
+
     public static void main(String[] args) throws Exception {
+        List<String> given = Arrays.asList(args).subList(3, args.length);
+        OpenSearchRunner.Configs configs = OpenSearchRunner.newConfigs().basePath(args[0]).numOfNode(1).printOnFailure();
+        if (!given.contains(WITHOUT_ICU)) {
+            configs.pluginTypes(IcuPlugin.class.getName());
+        }
         OpenSearchRunner node = new OpenSearchRunner();
         node.setMaxHttpPort(-1);
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
@@ -21,11 +31,13 @@ public class Launch {
             settings.put("transport.port", args[2]);
             settings.put("network.host", "127.0.0.1");
             settings.put("discovery.type", "single-node");
-            for (int i = 3; i < args.length; i++) {
-                String[] pair = args[i].split("=", 2);
-                settings.put(pair[0], pair[1]);
+            for (String setting : given) {
+                String[] pair = setting.split("=", 2);
+                if (!pair[0].equals("icu")) {
+                    settings.put(pair[0], pair[1]);
+                }
             }
-        }).build(OpenSearchRunner.newConfigs().basePath(args[0]).numOfNode(1).printOnFailure());
+        }).build(configs);
         Thread.currentThread().join();
     }
 }

@@ -9,7 +9,9 @@ use definition::{Deployment, Diagnostic, Diagnostics, Overrides};
 use runtime::Environment;
 use runtime::cli::{
     CommonFlags, Exit, ReportFormat, complain, given, load, print, render, show_on_stderr,
+    unsupported,
 };
+use runtime::configured::{Part, unresolved};
 use runtime::shutdown::Shutdown;
 use serde_json::json;
 
@@ -114,6 +116,12 @@ pub async fn execute(cli: Cli, environment: Environment) -> Exit {
         Command::Topics { dry_run } => make_topics(&deployment, dry_run, &environment).await,
         Command::Run { .. } => {
             show_on_stderr(&warnings, &environment);
+            let mut refused = unsupported(&deployment);
+            refused.extend(unresolved(&deployment, Part::Capture, &environment));
+            if refused.has_errors() {
+                show_on_stderr(&refused, &environment);
+                return Exit::Usage;
+            }
             capture(&deployment, &environment).await
         }
         Command::Version => Exit::Done,
@@ -197,6 +205,12 @@ async fn check(
 ) -> Exit {
     let mut all_answered = true;
     if !offline {
+        findings.extend(unresolved(deployment, Part::Capture, environment));
+        if findings.is_unreadable() {
+            findings.sort();
+            report(&findings, format, environment);
+            return Exit::Usage;
+        }
         let config = match Config::new(deployment, environment) {
             Ok(config) => config,
             Err(error) => {
@@ -218,6 +232,7 @@ async fn check(
             }
         }
     }
+    let mut findings = findings.locate_in_config(&deployment.places);
     findings.sort();
     report(&findings, format, environment);
     if !all_answered {

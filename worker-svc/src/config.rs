@@ -59,18 +59,36 @@ impl Config {
     /// A secret is not to be had, a certificate cannot be used, or a kind of sink that
     /// this version does not have.
     pub fn sinks(&self) -> Result<Vec<(String, OpenSearch, Sink)>, Definite> {
-        let used =
-            |sink: &&deployment::Sink| self.indexes().any(|index| index.sinks.contains(&sink.name));
-        self.deployment
-            .sinks
-            .iter()
-            .filter(used)
+        self.used_sinks()
             .map(|sink| {
                 let open_search = open_search(sink)?;
                 let client = client(&sink.name, open_search, &self.environment)?;
                 Ok((sink.name.clone(), open_search.clone(), client))
             })
             .collect()
+    }
+
+    /// The sinks that can be asked something: OpenSearch clusters, with their clients.
+    ///
+    /// # Errors
+    /// A secret is not to be had, or a certificate cannot be used.
+    pub fn clusters(&self) -> Result<Vec<(String, Sink)>, Definite> {
+        self.used_sinks()
+            .filter_map(|sink| match &sink.kind {
+                SinkKind::OpenSearch(open_search) => Some((sink, open_search)),
+                SinkKind::Stdout { .. } => None,
+            })
+            .map(|(sink, open_search)| {
+                let client = client(&sink.name, open_search, &self.environment)?;
+                Ok((sink.name.clone(), client))
+            })
+            .collect()
+    }
+
+    fn used_sinks(&self) -> impl Iterator<Item = &deployment::Sink> {
+        let used =
+            |sink: &&deployment::Sink| self.indexes().any(|index| index.sinks.contains(&sink.name));
+        self.deployment.sinks.iter().filter(used)
     }
 }
 

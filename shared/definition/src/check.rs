@@ -8,7 +8,5 @@ mod value;
 mod names;
 pub(crate) mod config;
 pub(crate) mod schema;
-mod supported;
 
-pub(crate) use supported::refuse_unsupported_config;
 pub use value::{parse_duration, parse_size};

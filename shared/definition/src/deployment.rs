@@ -26,7 +26,10 @@ pub use sink::{
 pub use source::{AsynchronousCommit, Connection, OnSlotLoss, Source};
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::diagnostic::Spans;
 
 /// A deployment: one source, one set of topics, its sinks and indexes.
 #[derive(Debug, Clone)]
@@ -49,6 +52,9 @@ pub struct Deployment {
     pub server: Server,
     /// Export of metrics and traces.
     pub telemetry: Telemetry,
+    /// Where the keys of the file stand, for findings of the services
+    /// ([`crate::Diagnostics::locate_in_config`]). The text in it shows no secret.
+    pub places: Arc<Spans>,
 }
 
 impl Deployment {

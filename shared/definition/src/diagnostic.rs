@@ -115,6 +115,15 @@ impl Diagnostic {
         self
     }
 
+    /// Names the key of `flusso.toml` that asks for the thing: `source.slot`,
+    /// `sinks.primary.url`, `index.shows.name`. [`Diagnostics::locate_in_config`] turns it
+    /// into a place.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
     /// Lists what would be right here.
     #[must_use]
     pub fn allowed<I, S>(mut self, allowed: I) -> Self
@@ -212,6 +221,31 @@ impl Diagnostics {
         }
         self.sources
             .insert(spans.file().to_owned(), spans.text().to_owned());
+        self
+    }
+
+    /// Gives every finding that has no file yet its place in `flusso.toml`: that of its key,
+    /// else of the key that its code is about, else of the section around.
+    #[must_use]
+    pub fn locate_in_config(mut self, spans: &Spans) -> Self {
+        for finding in &mut self.findings {
+            if finding.file.is_some() {
+                continue;
+            }
+            let key = match (&finding.key, &finding.index) {
+                (Some(key), _) if finding.path.is_none() => Some(key.clone()),
+                (_, Some(index)) => Some(format!("index.{index}.name")),
+                (_, None) => codes::key_of(finding.code).map(str::to_owned),
+            };
+            if let Some(place) = key.and_then(|key| spans.find("", Some(&key))) {
+                finding.file = Some(spans.file().to_owned());
+                finding.place = Some(place);
+            }
+        }
+        if !spans.file().is_empty() {
+            self.sources
+                .insert(spans.file().to_owned(), spans.text().to_owned());
+        }
         self
     }
 

@@ -10,8 +10,8 @@
 //!  every step ─▶ Diagnostics (file, line, column, how to mend it)
 //! ```
 //!
-//! Must hold: nothing from a file can panic; unknown keys are refused; what is
-//! not supported yet is refused by name. Must not: read files, clock or environment.
+//! Must hold: nothing from a file can panic; unknown keys are refused; every key of the
+//! language is read and checked. Must not: read files, clock or environment.
 
 pub mod diagnostic;
 mod raw;
@@ -31,4 +31,4 @@ pub use compile::{CompiledIndex, compile};
 pub use deployment::{Deployment, Index, IndexOptions, Secret, Sink, SinkKind};
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity, Spans};
 pub use index::{Field, FieldKind, Filter, IndexDefinition, Join, Link};
-pub use load::{Files, Overrides, load};
+pub use load::{Files, Overrides, RefusedProperty, load};

@@ -8,18 +8,37 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::check::config::{self, Config, IndexEntry};
-use crate::check::{refuse_unsupported_config, schema};
+use crate::check::schema;
 use crate::deployment::{Deployment, Index};
 use crate::diagnostic::{Diagnostic, Diagnostics, Spans, place_of};
 use crate::index::IndexDefinition;
 
-/// Reads files for [`load`]; the crate itself touches no disk.
+/// What [`load`] asks of the world outside; the crate itself touches no disk and knows no
+/// Kafka library.
 pub trait Files {
     /// The text of the file at `path`.
     ///
     /// # Errors
     /// Whatever the system says.
     fn read(&self, path: &Path) -> io::Result<String>;
+
+    /// Whether the Kafka library takes a property, without connecting. `value` is `None` while
+    /// it is a secret to be resolved later: then only the name can be judged.
+    ///
+    /// # Errors
+    /// What is wrong with it, without the value.
+    fn kafka_property(&self, _name: &str, _value: Option<&str>) -> Result<(), RefusedProperty> {
+        Ok(())
+    }
+}
+
+/// Why the Kafka library does not take a property.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedProperty {
+    /// What is wrong; never the value, which may be secret.
+    pub message: String,
+    /// How to mend it.
+    pub help: String,
 }
 
 /// Values that win over the file: flags, and their `FLUSSO_*` twins when the
@@ -69,17 +88,18 @@ pub fn load(
             return Err(finding.into());
         }
     };
-    let read = config::read(&file, &text, directory, environment, overrides);
+    let read = config::read(&file, &text, directory, (environment, overrides), files);
     diagnostics.add_source(&file, &read.shown);
     for finding in read.findings {
         diagnostics.push(finding);
     }
+    let mut places = Spans::new(&file, &read.shown);
+    for (key, span) in read.keys {
+        places.note("", &key, span);
+    }
     let deployment = read.config.and_then(|config| {
-        for finding in refuse_unsupported_config(&config) {
-            diagnostics.push(finding.in_file(&file, None));
-        }
         certificates(&config, files, (&file, &text), &mut diagnostics);
-        complete(config, files, (&file, &text), &mut diagnostics)
+        complete(config, files, (&file, &text), places, &mut diagnostics)
     });
     diagnostics.sort();
     match deployment {
@@ -93,6 +113,7 @@ fn complete(
     config: Config,
     files: &dyn Files,
     (file, text): (&str, &str),
+    places: Spans,
     diagnostics: &mut Diagnostics,
 ) -> Option<Deployment> {
     let mut schemas: BTreeMap<PathBuf, Option<ReadSchema>> = BTreeMap::new();
@@ -130,6 +151,7 @@ fn complete(
         indexes,
         server: config.server,
         telemetry: config.telemetry,
+        places: Arc::new(places),
     })
 }
 

@@ -8,9 +8,10 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use definition::{Deployment, Diagnostics, Files, Overrides};
+use definition::{Deployment, Diagnostic, Diagnostics, Files, Overrides, RefusedProperty};
 
 use crate::Environment;
+use crate::kafka::settings::{PropertyError, verify_property};
 use crate::telemetry::{self, LogFormat, Settings, colour};
 
 /// How a command ends.
@@ -154,6 +155,43 @@ impl Files for Disk {
     fn read(&self, path: &Path) -> io::Result<String> {
         std::fs::read_to_string(path)
     }
+
+    fn kafka_property(&self, name: &str, value: Option<&str>) -> Result<(), RefusedProperty> {
+        match verify_property(name, value.unwrap_or_default()) {
+            // A value that is not known yet proves nothing.
+            Err(PropertyError::Value { .. }) if value.is_none() => Ok(()),
+            Err(error) => Err(RefusedProperty {
+                message: error.to_string(),
+                help: error.help().to_owned(),
+            }),
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+/// What the language has and this version cannot do while it runs: `run` refuses it in one
+/// report instead of leaving it out. A line goes when the thing works.
+#[must_use]
+pub fn unsupported(deployment: &Deployment) -> Diagnostics {
+    let mut keys = Vec::new();
+    if deployment.broker.schema_registry.is_some() {
+        keys.push("broker.schema_registry_url");
+    }
+    if deployment.telemetry.otlp_endpoint.is_some() {
+        keys.push("telemetry.otlp_endpoint");
+    }
+    let mut findings = Diagnostics::new();
+    for key in keys {
+        findings.push(
+            Diagnostic::error(
+                "E299",
+                format!("{key} is not supported by this version yet"),
+            )
+            .help("remove it")
+            .key(key),
+        );
+    }
+    findings.locate_in_config(&deployment.places)
 }
 
 /// Loads the configuration.
@@ -222,4 +260,95 @@ pub fn complain(error: &dyn std::error::Error) {
         cause = error.source();
     }
     drop(writeln!(io::stderr(), "{text}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One configuration file.
+    struct One(&'static str);
+
+    impl Files for One {
+        fn read(&self, _path: &Path) -> io::Result<String> {
+            Ok(self.0.to_owned())
+        }
+
+        fn kafka_property(&self, name: &str, value: Option<&str>) -> Result<(), RefusedProperty> {
+            Disk.kafka_property(name, value)
+        }
+    }
+
+    fn loaded(text: &'static str) -> Result<(Deployment, Diagnostics), Diagnostics> {
+        let none = BTreeMap::new();
+        definition::load(
+            Path::new("flusso.toml"),
+            &One(text),
+            &none,
+            &Overrides::default(),
+        )
+    }
+
+    #[test]
+    fn run_names_what_it_cannot_do_yet_and_where_it_is_asked_for() {
+        let (deployment, _) = loaded(
+            "[source]\ntype = \"postgres\"\n[broker]\nschema_registry_url = \"http://r\"\n\
+             [telemetry]\notlp_endpoint = \"http://o\"\n",
+        )
+        .unwrap();
+        let text = unsupported(&deployment).render_human(false);
+        assert_eq!(
+            text,
+            "error[E299]: broker.schema_registry_url is not supported by this version yet\n \
+             --> flusso.toml:4:23\n  |\n4 | schema_registry_url = \"****://*\"\n  |                       \
+             ^^^^^^^^^^\n  = help: remove it\n\n\
+             error[E299]: telemetry.otlp_endpoint is not supported by this version yet\n \
+             --> flusso.toml:6:17\n  |\n6 | otlp_endpoint = \"http://o\"\n  |                 ^^^^^^^^^^\n  \
+             = help: remove it\n\n"
+        );
+    }
+
+    #[test]
+    fn kafka_properties_are_judged_by_librdkafka_at_their_place_without_a_broker() {
+        let findings = loaded(
+            "[source]\ntype = \"postgres\"\n[broker.kafka]\n\"securty.protocol\" = \"ssl\"\n\
+             \"security.protocol\" = \"hunter2\"\n\"sasl.password\" = { env = \"NOT_SET_YET\" }\n\
+             \"no.such.secret\" = { env = \"NOT_SET_YET\" }\nfetch.min.bytes = 0\n",
+        )
+        .unwrap_err();
+        let found: Vec<(&str, usize, &str)> = findings
+            .findings()
+            .iter()
+            .map(|finding| {
+                let line = finding.place.as_ref().unwrap().line;
+                (finding.code, line, finding.message.as_str())
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (
+                    "E109",
+                    4,
+                    "kafka: librdkafka knows no property `securty.protocol`"
+                ),
+                (
+                    "E109",
+                    5,
+                    "kafka: librdkafka does not take the value of `security.protocol`"
+                ),
+                (
+                    "E109",
+                    7,
+                    "kafka: librdkafka knows no property `no.such.secret`"
+                ),
+                (
+                    "E109",
+                    8,
+                    "kafka: librdkafka does not take the value of `fetch.min.bytes`"
+                ),
+            ]
+        );
+        assert!(!findings.render_human(false).contains("hunter2"));
+    }
 }

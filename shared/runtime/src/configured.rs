@@ -2,6 +2,10 @@
 //! In: sections of [`definition::Deployment`] and the environment. Out: settings with secrets resolved.
 //! Must hold: secrets are resolved here, at start, and nowhere earlier.
 
+mod unresolved;
+
+pub use unresolved::{Part, unresolved};
+
 use definition::deployment::{self, Broker, Compression, Connection, ConnectionParameters, Source};
 
 use crate::Environment;
@@ -91,7 +95,7 @@ pub fn postgres(
         Connection::Parts { password, .. } => {
             let password = password
                 .as_ref()
-                .map(|password| secret("source.password", password, environment))
+                .map(|password| secret("source.connection_url.password", password, environment))
                 .transpose()?;
             (None, password)
         }

@@ -8,6 +8,7 @@ mod sinks;
 
 use definition::{Diagnostic, Diagnostics};
 use runtime::cli::{Exit, print};
+use runtime::configured::{self, Part};
 use serde_json::{Map, Value};
 
 use super::{CheckFlags, Invocation, report};
@@ -53,9 +54,17 @@ pub(super) async fn check(invocation: &Invocation, flags: &CheckFlags) -> Exit {
             found.findings = warnings;
             if !flags.offline {
                 let config = Config::new(deployment, invocation.environment.clone());
-                database::check(&config, &mut found).await;
-                broker::check(&config, &mut found).await;
-                sinks::check(&config, &mut found).await;
+                let secrets =
+                    configured::unresolved(&config.deployment, Part::Worker, &config.environment);
+                let all_there = secrets.is_empty();
+                found.findings.extend(secrets);
+                if all_there {
+                    database::check(&config, &mut found).await;
+                    broker::check(&config, &mut found).await;
+                    sinks::check(&config, &mut found).await;
+                }
+                found.findings =
+                    std::mem::take(&mut found.findings).locate_in_config(&config.deployment.places);
             }
         }
     }

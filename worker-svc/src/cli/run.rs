@@ -1,6 +1,7 @@
 //! `run`: feeds the indexes until it is told to stop.
 
-use runtime::cli::{Exit, complain, given};
+use runtime::cli::{Exit, complain, given, show_on_stderr, unsupported};
+use runtime::configured::{Part, unresolved};
 use runtime::shutdown::Shutdown;
 
 use super::{Invocation, RunFlags, refused};
@@ -37,6 +38,16 @@ pub(super) async fn run(invocation: &Invocation, flags: &RunFlags) -> Exit {
             "--only {unknown}: no such index in {}",
             invocation.common.config.display()
         )));
+        return Exit::Usage;
+    }
+    let mut unusable = unsupported(&config.deployment);
+    unusable.extend(unresolved(
+        &config.deployment,
+        Part::Worker,
+        &config.environment,
+    ));
+    if unusable.has_errors() {
+        show_on_stderr(&unusable, &config.environment);
         return Exit::Usage;
     }
     let shutdown = Shutdown::new();

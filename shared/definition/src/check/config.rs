@@ -20,7 +20,7 @@ use crate::deployment::{
     Broker, Capture, IndexOverrides, OnError, Secret, Server, Sink, Source, Telemetry, Worker,
 };
 use crate::diagnostic::Diagnostic;
-use crate::load::Overrides;
+use crate::load::{Files, Overrides};
 use crate::raw::{Node, RawValue, Reader, Table, parse_toml};
 
 /// A deployment without its schema files.
@@ -47,6 +47,8 @@ pub(crate) struct ReadConfig {
     pub(crate) findings: Vec<Diagnostic>,
     /// The text with every secret masked, for quoting.
     pub(crate) shown: String,
+    /// Where each key stands: dotted names, an index by its name.
+    pub(crate) keys: Vec<(String, Range<usize>)>,
 }
 
 /// One `[[index]]`, its schema file still to be read.
@@ -69,14 +71,15 @@ pub(crate) fn read(
     file: &str,
     text: &str,
     directory: &Path,
-    environment: &BTreeMap<String, String>,
-    overrides: &Overrides,
+    (environment, overrides): (&BTreeMap<String, String>, &Overrides),
+    files: &dyn Files,
 ) -> ReadConfig {
     let mut walk = Walk {
         reader: Reader::new(file, text),
         directory,
         environment,
         overrides,
+        files,
         certificates: Vec::new(),
     };
     let root = match parse_toml(text) {
@@ -90,6 +93,7 @@ pub(crate) fn read(
                 config: None,
                 findings: walk.reader.findings,
                 shown: mask::suspicious(text),
+                keys: Vec::new(),
             };
         }
     };
@@ -98,6 +102,51 @@ pub(crate) fn read(
         config,
         findings: walk.reader.findings,
         shown: mask::spans(text, &walk.reader.secrets),
+        keys: keys(&root),
+    }
+}
+
+/// Where each key stands. A section stands where its name does: its body can be long.
+fn keys(root: &Node) -> Vec<(String, Range<usize>)> {
+    let mut found = Vec::new();
+    collect_keys(root, "", &mut found);
+    found
+}
+
+fn collect_keys(node: &Node, prefix: &str, found: &mut Vec<(String, Range<usize>)>) {
+    let dotted = |key: &str| match prefix {
+        "" => key.to_owned(),
+        prefix => format!("{prefix}.{key}"),
+    };
+    for entry in node.map().unwrap_or_default() {
+        // Sinks are looked for by the name that the product uses.
+        let key = match (prefix, super::names::name(&entry.key)) {
+            ("sinks", Some(name)) => dotted(&name),
+            _ => dotted(&entry.key),
+        };
+        // An inline table is a value, a section has its name before or outside of its body.
+        let is_section =
+            entry.value.map().is_some() && entry.value.span.start <= entry.key_span.start;
+        let span = if is_section {
+            &entry.key_span
+        } else {
+            &entry.value.span
+        };
+        found.push((key.clone(), span.clone()));
+        collect_keys(&entry.value, &key, found);
+    }
+    if prefix != "index" {
+        return;
+    }
+    for item in node.list().unwrap_or_default() {
+        let name = item
+            .map()
+            .unwrap_or_default()
+            .iter()
+            .find(|entry| entry.key == "name");
+        if let Some(name) = name.and_then(|entry| super::names::name(entry.value.text()?)) {
+            collect_keys(item, &format!("index.{name}"), found);
+        }
     }
 }
 
@@ -108,6 +157,7 @@ struct Walk<'a> {
     directory: &'a Path,
     environment: &'a BTreeMap<String, String>,
     overrides: &'a Overrides,
+    files: &'a dyn Files,
     certificates: Vec<(PathBuf, Range<usize>)>,
 }
 

@@ -71,3 +71,22 @@ pub const OF_SERVERS: [(u16, &str); 61] = [
     (606, "a node lacks the icu plugin"),
     (607, "a write makes a missing index"),
 ];
+
+/// The key of `flusso.toml` that a finding of this code is about, when it is always the same one.
+pub(super) fn key_of(code: &str) -> Option<&'static str> {
+    let number: u16 = code.get(1..)?.parse().ok()?;
+    Some(match number {
+        306 | 307 | 310..=312 | 404 | 405 | 407 => "source.connection_url",
+        401 | 414 | 420 => "source.manage_replica_identity",
+        402 | 415..=418 => "source.publication",
+        403 | 406 | 411 | 412 | 419 => "source.slot",
+        408 | 409 => "capture.max_retained_wal",
+        410 | 413 => "source.slot_failover",
+        501..=503 | 507 | 508 | 510 => "broker.topic_prefix",
+        504 => "broker.partitions",
+        505 => "broker.retention",
+        506 => "broker.replication_factor",
+        509 => "broker.bootstrap_servers",
+        _ => return None,
+    })
+}

@@ -23,14 +23,39 @@ pub(super) fn render(
     let mut text = String::new();
     for finding in findings.iter().take(MOST_SHOWN) {
         let group = group(finding, sources);
-        text.push_str(&renderer.render(&[group]));
-        text.push_str("\n\n");
+        push_closed_up(&mut text, &renderer.render(&[group]));
+        text.push('\n');
     }
     if let Some(more) = findings.len().checked_sub(MOST_SHOWN).filter(|n| *n > 0) {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "... and {more} more\n");
     }
     text
+}
+
+/// Adds `rendered` without the empty margin line between the mark and the notes.
+fn push_closed_up(text: &mut String, rendered: &str) {
+    let mut lines = rendered.lines().peekable();
+    while let Some(line) = lines.next() {
+        let before_note = lines
+            .peek()
+            .is_some_and(|next| without_colour(next).trim_start().starts_with("= "));
+        if before_note && without_colour(line).trim() == "|" {
+            continue;
+        }
+        text.push_str(line);
+        text.push('\n');
+    }
+}
+
+/// A line without the escape sequences of colours.
+fn without_colour(line: &str) -> String {
+    let mut parts = line.split('\u{1b}');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain.push_str(part.split_once('m').map_or("", |(_, rest)| rest));
+    }
+    plain
 }
 
 fn group<'a>(finding: &'a Diagnostic, sources: &'a BTreeMap<String, String>) -> Group<'a> {

@@ -38,7 +38,8 @@ fn around(dotted: &str) -> &str {
     dotted.rsplit_once('.').map_or("", |(around, _)| around)
 }
 
-/// Where the elements of an index definition stand in its schema file.
+/// Where the elements of an index definition stand in its schema file, or the keys of
+/// `flusso.toml` (dotted, under the empty path; an index by its name: `index.shows.schema`).
 #[derive(Debug, Clone, Default)]
 pub struct Spans {
     file: String,

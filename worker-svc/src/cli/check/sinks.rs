@@ -15,7 +15,7 @@ use crate::sink::{Failure, Sink};
 const LOWEST: u32 = 2;
 
 pub(super) async fn check(config: &Config, found: &mut Found) {
-    let sinks = match config.sinks() {
+    let sinks = match config.clusters() {
         Ok(sinks) => sinks,
         Err(error) => {
             return found
@@ -24,7 +24,7 @@ pub(super) async fn check(config: &Config, found: &mut Found) {
         }
     };
     let mut registries = Vec::new();
-    for (name, _, client) in sinks {
+    for (name, client) in sinks {
         match one(config, &name, &client, found).await {
             Ok(()) => registries.push(Registry::new(
                 client,
@@ -39,7 +39,8 @@ pub(super) async fn check(config: &Config, found: &mut Found) {
                         chain(&failure)
                     ),
                 )
-                .help("check url, credentials and certificates of the sink"),
+                .help("check url, credentials and certificates of the sink")
+                .key(format!("sinks.{name}.url")),
             ),
         }
     }
@@ -76,7 +77,9 @@ async fn one(config: &Config, name: &str, client: &Sink, found: &mut Found) -> R
             "sink {name}: {what} {} answers; OpenSearch {LOWEST} or later is needed",
             info.version
         );
-        found.findings.push(Diagnostic::error("E604", message));
+        found
+            .findings
+            .push(Diagnostic::error("E604", message).key(format!("sinks.{name}.url")));
         return Ok(());
     }
     if client.creates_by_writing().await? {
@@ -84,9 +87,11 @@ async fn one(config: &Config, name: &str, client: &Sink, found: &mut Found) -> R
             format!("sink {name}: a write to a missing index makes it, with a mapping of its own");
         found
             .findings
-            .push(Diagnostic::warning("W607", message).help(
-            "set action.auto_create_index to false, or to a pattern that leaves out our indexes",
-        ));
+            .push(
+            Diagnostic::warning("W607", message)
+                .help("set action.auto_create_index to false, or to a pattern that leaves out our indexes")
+                .key(format!("sinks.{name}.url")),
+        );
     }
     let Some(sink) = config.deployment.sink(name) else {
         return Ok(());
@@ -99,7 +104,7 @@ async fn one(config: &Config, name: &str, client: &Sink, found: &mut Found) -> R
         let options = options_of(sink, index);
         wants_icu = wants_icu || options.text_analysis == TextAnalysis::Icu;
         pipeline(client, name, &index.name, &options, found).await?;
-        aliases(config, client, name, &index.name, found).await?;
+        aliases(config, client, &index.name, found).await?;
     }
     if wants_icu {
         icu(client, name, found).await?;
@@ -122,7 +127,9 @@ async fn pipeline(
             "sink {sink}: index {index} wants the ingest pipeline {pipeline}, which is not there"
         );
         found.findings.push(
-            Diagnostic::error("E605", message).help("create the pipeline, or remove `pipeline`"),
+            Diagnostic::error("E605", message)
+                .help("create the pipeline, or remove `pipeline`")
+                .key(format!("index.{index}.pipeline")),
         );
     }
     Ok(())
@@ -131,16 +138,16 @@ async fn pipeline(
 async fn aliases(
     config: &Config,
     client: &Sink,
-    sink: &str,
     index: &str,
     found: &mut Found,
 ) -> Result<(), Failure> {
     for alias in crate::service::aliases(&config.deployment, index) {
         if client.index(&alias).await?.is_some() {
-            let message =
-                format!("alias {alias} cannot be made: an index of sink {sink} has that name");
+            let message = format!("alias {alias} cannot be made: an index has that name");
             found.findings.push(
-                Diagnostic::error("E601", message).help("rename or remove it, or change prefix"),
+                Diagnostic::error("E601", message)
+                    .help("rename or remove it, or change prefix")
+                    .key(format!("index.{index}.name")),
             );
         }
     }
@@ -148,16 +155,16 @@ async fn aliases(
 }
 
 async fn icu(client: &Sink, sink: &str, found: &mut Found) -> Result<(), Failure> {
-    for (node, plugins) in client.plugins().await? {
-        if !plugins.iter().any(|plugin| plugin == "analysis-icu") {
-            let message = format!(
-                "sink {sink}: node {node} lacks the plugin analysis-icu, which text_analysis = \"icu\" needs"
-            );
-            found.findings.push(
-                Diagnostic::error("E606", message)
-                    .help("install it on every node, or use text_analysis = \"builtin\""),
-            );
-        }
-    }
+    let Some(reason) = client.lacks_icu().await? else {
+        return Ok(());
+    };
+    let message = format!(
+        "sink {sink}: text_analysis = \"icu\" needs the plugin analysis-icu on every node: {reason}"
+    );
+    found.findings.push(
+        Diagnostic::error("E606", message)
+            .help("install it on every node, or use text_analysis = \"builtin\"")
+            .key(format!("sinks.{sink}.text_analysis")),
+    );
     Ok(())
 }

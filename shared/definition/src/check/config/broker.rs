@@ -216,6 +216,11 @@ impl Walk<'_> {
             if is_sensitive(&name) && value.literal().is_some() {
                 literal_warning(&mut self.reader, &entry.value.span, &label);
             }
+            if let Err(refused) = self.files.kafka_property(&name, value.literal()) {
+                self.reader
+                    .error_help("E109", &entry.key_span, refused.message, refused.help);
+                continue;
+            }
             if found.iter().any(|property| property.name == name) {
                 let message = format!("{label} stands here twice");
                 self.reader

@@ -6,6 +6,15 @@ use crate::deployment::{
 };
 use crate::diagnostic::Severity;
 
+/// No file is read here, and every Kafka property is taken.
+struct NoFiles;
+
+impl Files for NoFiles {
+    fn read(&self, _path: &Path) -> std::io::Result<String> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+}
+
 const SOURCE: &str = "[source]\ntype = \"postgres\"\n";
 
 fn read_with(
@@ -21,8 +30,8 @@ fn read_with(
         "flusso.toml",
         text,
         Path::new("/etc/flusso"),
-        &environment,
-        overrides,
+        (&environment, overrides),
+        &NoFiles,
     );
     (read.config, read.findings)
 }

@@ -23,6 +23,7 @@ mod load;
 pub mod catalog;
 pub mod compile;
 pub mod mapping;
+pub mod differences;
 
 pub use canonical::{RENDERING, ReadError, definition_hash};
 pub use catalog::Catalog;

@@ -71,6 +71,34 @@ pub(crate) fn read(
     file: &str,
     text: &str,
     directory: &Path,
+    outside: (&BTreeMap<String, String>, &Overrides),
+    files: &dyn Files,
+) -> ReadConfig {
+    let root = match parse_toml(text) {
+        Ok(root) => root,
+        Err(errors) => {
+            let mut reader = Reader::new(file, text);
+            for error in errors {
+                let span = error.span.unwrap_or(0..0);
+                reader.error(error.code, &span, error.message);
+            }
+            return ReadConfig {
+                config: None,
+                findings: reader.findings,
+                shown: mask::suspicious(text),
+                keys: Vec::new(),
+            };
+        }
+    };
+    read_tree(file, text, &root, directory, outside, files)
+}
+
+/// Reads a configuration from its tree, which stands in `text`.
+pub(crate) fn read_tree(
+    file: &str,
+    text: &str,
+    root: &Node,
+    directory: &Path,
     (environment, overrides): (&BTreeMap<String, String>, &Overrides),
     files: &dyn Files,
 ) -> ReadConfig {
@@ -82,38 +110,23 @@ pub(crate) fn read(
         files,
         certificates: Vec::new(),
     };
-    let root = match parse_toml(text) {
-        Ok(root) => root,
-        Err(errors) => {
-            for error in errors {
-                let span = error.span.unwrap_or(0..0);
-                walk.reader.error(error.code, &span, error.message);
-            }
-            return ReadConfig {
-                config: None,
-                findings: walk.reader.findings,
-                shown: mask::suspicious(text),
-                keys: Vec::new(),
-            };
-        }
-    };
-    let config = walk.file(&root);
+    let config = walk.file(root);
     ReadConfig {
         config,
         findings: walk.reader.findings,
         shown: mask::spans(text, &walk.reader.secrets),
-        keys: keys(&root),
+        keys: keys(root, text),
     }
 }
 
 /// Where each key stands. A section stands where its name does: its body can be long.
-fn keys(root: &Node) -> Vec<(String, Range<usize>)> {
+fn keys(root: &Node, text: &str) -> Vec<(String, Range<usize>)> {
     let mut found = Vec::new();
-    collect_keys(root, "", &mut found);
+    collect_keys(root, text, "", &mut found);
     found
 }
 
-fn collect_keys(node: &Node, prefix: &str, found: &mut Vec<(String, Range<usize>)>) {
+fn collect_keys(node: &Node, text: &str, prefix: &str, found: &mut Vec<(String, Range<usize>)>) {
     let dotted = |key: &str| match prefix {
         "" => key.to_owned(),
         prefix => format!("{prefix}.{key}"),
@@ -124,16 +137,18 @@ fn collect_keys(node: &Node, prefix: &str, found: &mut Vec<(String, Range<usize>
             ("sinks", Some(name)) => dotted(&name),
             _ => dotted(&entry.key),
         };
-        // An inline table is a value, a section has its name before or outside of its body.
-        let is_section =
-            entry.value.map().is_some() && entry.value.span.start <= entry.key_span.start;
+        // An inline table is a value; a section has its name before or outside of its body, or
+        // is longer than a line.
+        let body = text.get(entry.value.span.clone()).unwrap_or_default();
+        let is_section = entry.value.map().is_some()
+            && (entry.value.span.start <= entry.key_span.start || body.contains('\n'));
         let span = if is_section {
             &entry.key_span
         } else {
             &entry.value.span
         };
         found.push((key.clone(), span.clone()));
-        collect_keys(&entry.value, &key, found);
+        collect_keys(&entry.value, text, &key, found);
     }
     if prefix != "index" {
         return;
@@ -145,7 +160,7 @@ fn collect_keys(node: &Node, prefix: &str, found: &mut Vec<(String, Range<usize>
             .iter()
             .find(|entry| entry.key == "name");
         if let Some(name) = name.and_then(|entry| super::names::name(entry.value.text()?)) {
-            collect_keys(item, &format!("index.{name}"), found);
+            collect_keys(item, text, &format!("index.{name}"), found);
         }
     }
 }
@@ -355,6 +370,7 @@ impl Walk<'_> {
         };
         let label = table.label(key);
         let RawValue::Map(entries) = &node.value else {
+            self.reader.secrets.push(node.span.clone());
             let message = format!("{label} must be a table, found {}", node.kind());
             self.reader.error("E106", &node.span, message);
             return Vec::new();
@@ -367,6 +383,7 @@ impl Walk<'_> {
             if entry.key.is_empty() || !entry.key.bytes().all(token) {
                 let message = format!("{:?} is not a header name", entry.key);
                 self.reader.error("E106", &entry.key_span, message);
+                self.reader.secrets.push(entry.value.span.clone());
                 continue;
             }
             if let Some(secret) =
@@ -416,15 +433,14 @@ fn label_flag(twin: &str) -> String {
 }
 
 fn is_prefix(text: &str) -> bool {
-    let forbidden = |c: char| {
-        c.is_whitespace() || c.is_control() || c.is_uppercase() || ",:\"*+/\\|?#<>".contains(c)
-    };
+    let forbidden = |c: char| c.is_whitespace() || c.is_control() || ",:\"*+/\\|?#<>".contains(c);
     text.len() <= 50
         && !text.contains(forbidden)
+        && text.to_lowercase() == text
         && text
             .chars()
             .next()
-            .is_none_or(|first| first.is_lowercase() || first.is_ascii_digit())
+            .is_none_or(|first| first.is_alphabetic() || first.is_ascii_digit())
 }
 
 #[cfg(test)]

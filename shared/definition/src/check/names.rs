@@ -86,6 +86,7 @@ fn plain(written: &str) -> Result<String, IdentifierProblem> {
             .to_owned(),
         dotted: written
             .split_once('.')
+            .filter(|(schema, name)| plain(schema).is_ok() && plain(name).is_ok())
             .map(|(schema, name)| (schema.to_owned(), name.to_owned())),
     })
 }
@@ -101,7 +102,7 @@ pub(super) fn spelled(exact: &str) -> String {
 
 /// The name of an index or sink: trimmed, lowercased, `[a-z_][a-z0-9_]*`.
 pub(super) fn name(written: &str) -> Option<String> {
-    let name = written.trim().to_lowercase();
+    let name = written.trim().to_ascii_lowercase();
     let mut bytes = name.bytes();
     let right = bytes
         .next()
@@ -146,6 +147,7 @@ mod tests {
             identifier("crm.Reviews").unwrap_err().dotted,
             Some(("crm".to_owned(), "Reviews".to_owned()))
         );
+        assert_eq!(identifier("shop.crm.reviews").unwrap_err().dotted, None);
     }
 
     #[test]

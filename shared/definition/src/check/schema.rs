@@ -10,6 +10,7 @@ mod limits;
 mod scalar;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use model::{ColumnName, TableName};
 
@@ -30,18 +31,27 @@ pub(crate) struct Schema {
 
 /// Reads the schema file `file`, whose text is `text`.
 pub(crate) fn read(file: &str, text: &str) -> Schema {
+    match parse_yaml(text) {
+        Ok(root) => read_tree(file, &Arc::from(text), &root),
+        Err(error) => {
+            let mut reader = Reader::new(file, text);
+            reader.error(error.code, &error.span.unwrap_or(0..0), error.message);
+            Schema {
+                definition: None,
+                spans: Spans::new(file, text),
+                findings: reader.findings,
+            }
+        }
+    }
+}
+
+/// Reads a schema file from its tree, which stands in `text`.
+pub(crate) fn read_tree(file: &str, text: &Arc<str>, root: &Node) -> Schema {
     let mut walk = Walk {
         reader: Reader::new(file, text),
-        spans: Spans::new(file, text),
+        spans: Spans::new(file, Arc::clone(text)),
     };
-    let definition = match parse_yaml(text) {
-        Ok(root) => walk.document(&root),
-        Err(error) => {
-            walk.reader
-                .error(error.code, &error.span.unwrap_or(0..0), error.message);
-            None
-        }
-    };
+    let definition = walk.document(root);
     let has_error = walk
         .reader
         .findings
@@ -94,7 +104,8 @@ impl Walk<'_> {
             Some(node) => self.fields(node, "", &parent),
             None => Vec::new(),
         };
-        let soft_delete = self.soft_delete(&mut table, &fields);
+        let declared = table.peek("fields").map(|entry| &entry.value);
+        let soft_delete = self.soft_delete(&mut table, declared, &fields);
         table.finish(&mut self.reader);
         self.limits(&fields);
         name?;
@@ -133,7 +144,12 @@ impl Walk<'_> {
         }
     }
 
-    fn soft_delete(&mut self, table: &mut Table<'_>, fields: &[Field]) -> Option<SoftDelete> {
+    fn soft_delete(
+        &mut self,
+        table: &mut Table<'_>,
+        declared: Option<&Node>,
+        fields: &[Field],
+    ) -> Option<SoftDelete> {
         let node = table.get("soft_delete")?;
         let mut inner = self
             .reader
@@ -171,7 +187,15 @@ impl Walk<'_> {
                 None
             }
             (true, false) => column,
-            (false, true) => field.and_then(|(name, node)| self.marker(name, &node.span, fields)),
+            (false, true) => field.and_then(|(name, node)| {
+                // A field that is itself wrong has been told of already.
+                let is_wrong = !has_scalar(fields, name.trim())
+                    && declared.is_some_and(|declared| field::declares(declared, name.trim()));
+                if is_wrong {
+                    return None;
+                }
+                self.marker(name, &node.span, fields)
+            }),
         };
         Some(SoftDelete {
             column: column?,
@@ -240,6 +264,13 @@ impl Walk<'_> {
             self.note_keys(path, &key, item);
         }
     }
+}
+
+/// Whether a row has a scalar field of this name.
+fn has_scalar(fields: &[Field], name: &str) -> bool {
+    let mut scalars = Vec::new();
+    scalar_fields(fields, &mut scalars);
+    scalars.iter().any(|(scalar, _)| *scalar == name)
 }
 
 /// Names and columns of the scalar fields of a row, those in objects included.

@@ -49,7 +49,7 @@ fn split_unit(text: &str) -> Option<(u64, &str)> {
         .find(|character: char| !character.is_ascii_digit())
         .unwrap_or(text.len());
     let (digits, unit) = text.split_at_checked(end)?;
-    Some((digits.parse().ok()?, unit.trim_start()))
+    Some((digits.parse().ok()?, unit))
 }
 
 /// Reads an address: `host:port`, `[IPv6]:port`, or `:port` for all interfaces.
@@ -67,8 +67,13 @@ pub(super) fn parse_address(text: &str) -> Option<Address> {
             Some(inside.to_owned())
         }
         None if host.is_empty() => None,
-        None if host.contains([':', '/', ' ', '@']) => return None,
-        None => Some(host.to_owned()),
+        None if host
+            .chars()
+            .all(|c| c.is_alphanumeric() || ".-_".contains(c)) =>
+        {
+            Some(host.to_owned())
+        }
+        None => return None,
     };
     Some(Address { host, port })
 }
@@ -83,13 +88,23 @@ pub(super) fn wrong(
     reader.error_help("E106", &node.span, message, help);
 }
 
+/// An error about a value of another kind than its key takes.
+pub(super) fn mistyped(reader: &mut Reader<'_>, node: &Node, message: String) {
+    let is_reference = matches!(node.map(), Some([one]) if one.key == "env" || one.key == "file");
+    let mut finding = Diagnostic::error("E106", message);
+    if is_reference {
+        finding = finding.help("{ env = … } and { file = … } stand for secrets only");
+    }
+    reader.push(finding, &node.span);
+}
+
 /// The node's text, or an error that it must be text.
 pub(super) fn as_text<'n>(reader: &mut Reader<'_>, node: &'n Node, label: &str) -> Option<&'n str> {
     if let RawValue::Text(text) = &node.value {
         return Some(text);
     }
     let message = format!("{label} must be text, found {}", node.kind());
-    reader.error("E106", &node.span, message);
+    mistyped(reader, node, message);
     None
 }
 
@@ -118,7 +133,7 @@ pub(super) fn boolean(
         table.label(key),
         node.kind()
     );
-    reader.error("E106", &node.span, message);
+    mistyped(reader, node, message);
     None
 }
 
@@ -136,7 +151,7 @@ where
     let label = table.label(key);
     let RawValue::Number(number) = &node.value else {
         let message = format!("{label} must be an integer, found {}", node.kind());
-        reader.error("E106", &node.span, message);
+        mistyped(reader, node, message);
         return None;
     };
     let NumberValue::Integer(value) = number.value else {
@@ -221,7 +236,7 @@ pub(super) fn as_size(reader: &mut Reader<'_>, node: &Node, label: &str) -> Opti
         parse_size(text)
     } else {
         let message = format!("{label} must be a size, found {}", node.kind());
-        reader.error("E106", &node.span, message);
+        mistyped(reader, node, message);
         return None;
     };
     let Some(size) = size else {
@@ -318,6 +333,7 @@ pub(super) fn as_secret(
     if node.map().is_none() {
         reader.secrets.push(node.span.clone());
     }
+    let before = reader.findings.len();
     let secret = if let Some(text) = node.text() {
         Some(Secret::Literal(text.to_owned()))
     } else if node.map().is_some() {
@@ -334,7 +350,8 @@ pub(super) fn as_secret(
     } else {
         None
     };
-    if secret.is_none() {
+    // A wrong key inside has been told of already.
+    if secret.is_none() && reader.findings.len() == before {
         wrong(
             reader,
             node,
@@ -394,13 +411,21 @@ mod tests {
     fn durations_and_sizes_follow_their_grammar() {
         assert_eq!(parse_duration("500ms"), Some(Duration::from_millis(500)));
         assert_eq!(parse_duration("7d"), Some(Duration::from_hours(7 * 24)));
-        for wrong in ["", "5", "1.5s", "-1s", "5 weeks", "99999999999999999999d"] {
+        for wrong in [
+            "",
+            "5",
+            "1.5s",
+            "-1s",
+            "1 s",
+            "5 weeks",
+            "99999999999999999999d",
+        ] {
             assert_eq!(parse_duration(wrong), None, "{wrong}");
         }
         assert_eq!(parse_size("24MiB"), Some(ByteSize::mebibytes(24)));
         assert_eq!(parse_size("10GB"), Some(ByteSize::new(10_000_000_000)));
         assert_eq!(parse_size("17"), Some(ByteSize::new(17)));
-        for wrong in ["10 gigs", "1.5GB", "GiB", "-1", "99999999999GiB"] {
+        for wrong in ["10 gigs", "10 GiB", "1.5GB", "GiB", "-1", "99999999999GiB"] {
             assert_eq!(parse_size(wrong), None, "{wrong}");
         }
     }
@@ -417,6 +442,8 @@ mod tests {
             "::1:80",
             "h:99999",
             "http://h:1",
+            "a b:1",
+            "h,g:1",
             "h:+1",
         ] {
             assert_eq!(parse_address(wrong), None, "{wrong}");

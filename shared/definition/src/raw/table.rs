@@ -88,6 +88,8 @@ impl<'a> Reader<'a> {
         prefix: impl Into<String>,
     ) -> Option<Table<'n>> {
         let RawValue::Map(entries) = &node.value else {
+            // It can be what belongs into a table of secrets.
+            self.secrets.push(node.span.clone());
             self.error(
                 "E106",
                 &node.span,

@@ -287,7 +287,8 @@ fn plain(text: &str) -> RawValue {
     }
 }
 
-fn number(text: &str) -> Option<Number> {
+/// A plain scalar as a number; `None` when it is none.
+pub(crate) fn number(text: &str) -> Option<Number> {
     let radix = |prefix: &str, radix| {
         let digits = text.strip_prefix(prefix)?;
         // from_str_radix would take a sign here.
@@ -304,7 +305,7 @@ fn number(text: &str) -> Option<Number> {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let float = |value| {
         Some(Number {
-            written: text.trim_start_matches('+').to_owned(),
+            written: text.to_owned(),
             value: NumberValue::Float(value),
         })
     };
@@ -337,10 +338,10 @@ fn number(text: &str) -> Option<Number> {
     }
     if fraction.is_none()
         && exponent.is_none()
-        && let Ok(value) = text.trim_start_matches('+').parse::<i128>()
+        && let Ok(value) = text.parse::<i128>()
     {
         return Some(Number {
-            written: value.to_string(),
+            written: text.to_owned(),
             value: NumberValue::Integer(value),
         });
     }

@@ -53,6 +53,7 @@ impl Walk<'_> {
             if let Some(entries) = node.map() {
                 self.properties(entries, "", &mut broker.kafka);
             } else {
+                self.reader.secrets.push(node.span.clone());
                 let message = format!("broker.kafka must be a table, found {}", node.kind());
                 self.reader.error("E106", &node.span, message);
             }
@@ -184,6 +185,9 @@ impl Walk<'_> {
                 "" => entry.key.clone(),
                 prefix => format!("{prefix}.{}", entry.key),
             };
+            if entry.value.map().is_none() {
+                self.reader.secrets.push(entry.value.span.clone());
+            }
             if SET_BY_THE_PRODUCT.contains(&name.as_str()) {
                 let message = format!("kafka: `{name}` is set by the product");
                 self.reader

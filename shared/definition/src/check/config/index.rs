@@ -29,12 +29,12 @@ impl Walk<'_> {
             let Some((index, span)) = self.index(item, on_error, sinks) else {
                 continue;
             };
-            if indexes.iter().any(|other| other.name == index.name) {
+            if index.name.is_empty() {
+                // Told of already.
+            } else if indexes.iter().any(|other| other.name == index.name) {
                 let message = format!("the index `{}` is defined twice", index.name);
                 self.reader.error_help("E211", &span, message, "rename one");
-                continue;
-            }
-            if index.name == REGISTRY {
+            } else if index.name == REGISTRY {
                 let message = format!("`{REGISTRY}` is the registry's name");
                 self.reader
                     .error_help("E212", &span, message, "rename the index");
@@ -49,7 +49,30 @@ impl Walk<'_> {
             }
             indexes.push(index);
         }
+        self.alias_clashes(items, prefix, &indexes);
         indexes
+    }
+
+    /// An index's own alias moves by itself: no list of aliases may hold one.
+    fn alias_clashes(&mut self, items: &[Node], prefix: &str, indexes: &[IndexEntry]) {
+        let main: Vec<String> = indexes
+            .iter()
+            .filter(|index| !index.name.is_empty())
+            .map(|index| format!("{prefix}{}", index.name))
+            .collect();
+        let aliases = items
+            .iter()
+            .flat_map(|item| item.map().unwrap_or_default())
+            .filter(|entry| entry.key == "aliases")
+            .flat_map(|entry| entry.value.list().unwrap_or_default());
+        for alias in aliases {
+            let Some(text) = alias.text() else { continue };
+            if main.iter().any(|main| main == text) {
+                let message = format!("`{text}` is the alias of an index already");
+                self.reader
+                    .error_help("E211", &alias.span, message, "remove it");
+            }
+        }
     }
 
     fn index(
@@ -61,6 +84,7 @@ impl Walk<'_> {
         let mut table = self
             .reader
             .table(node, "an index", "in [[index]]", "index.")?;
+        let table_head = table.head();
         let name = self.index_name(&mut table);
         let schema_node = table.required(&mut self.reader, "schema");
         let schema = value::text(&mut self.reader, &mut table, "schema");
@@ -77,7 +101,6 @@ impl Walk<'_> {
             index_settings: self.index_settings(&mut table),
         };
         table.finish(&mut self.reader);
-        let (name, span) = name?;
         let (schema, schema_span) = (schema?, schema_node?.span.clone());
         let extension = std::path::Path::new(&schema).extension();
         if !extension.is_some_and(|extension| extension == "yml" || extension == "yaml") {
@@ -88,6 +111,8 @@ impl Walk<'_> {
                 "it is read as YAML all the same",
             );
         }
+        // Without a name its schema file is read all the same, for the mistakes in it.
+        let (name, span) = name.unwrap_or_else(|| (String::new(), table_head));
         let entry = IndexEntry {
             name,
             schema: self.directory.join(&schema),
@@ -159,7 +184,9 @@ impl Walk<'_> {
             value::as_texts(&mut self.reader, node, "index.aliases", false).unwrap_or_default()
         {
             if is_alias(text) {
-                aliases.push(text.to_owned());
+                if !aliases.iter().any(|alias| alias == text) {
+                    aliases.push(text.to_owned());
+                }
             } else {
                 value::wrong(
                     &mut self.reader,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Walk;
+use super::sink::is_http;
 use crate::check::value;
 use crate::deployment::{
     Address, Capture, OtlpProtocol, Secret, Server, SlotAck, Surface, Telemetry, Worker,
@@ -201,7 +202,7 @@ impl Walk<'_> {
         else {
             return telemetry;
         };
-        telemetry.otlp_endpoint = value::text(&mut self.reader, &mut table, "otlp_endpoint");
+        telemetry.otlp_endpoint = self.endpoint(&mut table);
         let words = [
             ("http/protobuf", OtlpProtocol::HttpProtobuf),
             ("grpc", OtlpProtocol::Grpc),
@@ -211,7 +212,7 @@ impl Walk<'_> {
             value::word(&mut self.reader, &mut table, "otlp_protocol", &words),
         );
         telemetry.otlp_headers = self.headers(&mut table, "otlp_headers");
-        telemetry.service_name = value::text(&mut self.reader, &mut table, "service_name");
+        telemetry.service_name = self.service_name(&mut table);
         set(
             &mut telemetry.metrics_interval,
             value::duration(
@@ -224,6 +225,34 @@ impl Walk<'_> {
         set(&mut telemetry.trace_ratio, self.trace_ratio(&mut table));
         table.finish(&mut self.reader);
         telemetry
+    }
+
+    fn endpoint(&mut self, table: &mut Table<'_>) -> Option<String> {
+        let node = table.get("otlp_endpoint")?;
+        let label = table.label("otlp_endpoint");
+        let text = value::as_text(&mut self.reader, node, &label)?;
+        if !is_http(text) {
+            value::wrong(
+                &mut self.reader,
+                node,
+                format!("{label} is not an address"),
+                "http://host:port or https://host:port",
+            );
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    fn service_name(&mut self, table: &mut Table<'_>) -> Option<String> {
+        let node = table.get("service_name")?;
+        let label = table.label("service_name");
+        let text = value::as_text(&mut self.reader, node, &label)?;
+        if text.trim().is_empty() {
+            let message = format!("{label} is empty");
+            value::wrong(&mut self.reader, node, message, "remove it");
+            return None;
+        }
+        Some(text.to_owned())
     }
 
     fn trace_ratio(&mut self, table: &mut Table<'_>) -> Option<f64> {

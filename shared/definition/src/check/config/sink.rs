@@ -38,6 +38,7 @@ impl Walk<'_> {
         };
         let Some(node) = node else { return stdout() };
         let RawValue::Map(entries) = &node.value else {
+            self.reader.secrets.push(node.span.clone());
             let message = format!("sinks must be a table, found {}", node.kind());
             self.reader
                 .error_help("E106", &node.span, message, "[sinks.primary]");
@@ -79,8 +80,17 @@ impl Walk<'_> {
             format!("{label}."),
         )?;
         let words = [("opensearch", Kind::OpenSearch), ("stdout", Kind::Stdout)];
-        table.required(&mut self.reader, "type")?;
-        let kind = match value::word(&mut self.reader, &mut table, "type", &words)? {
+        let word = table
+            .required(&mut self.reader, "type")
+            .and_then(|node| value::as_word(&mut self.reader, node, &table.label("type"), &words));
+        let Some(word) = word else {
+            // Nobody reads the other keys: any of them may hold a secret.
+            let others = table.entries().iter().filter(|entry| entry.key != "type");
+            let spans = others.map(|entry| entry.value.span.clone());
+            self.reader.secrets.extend(spans);
+            return None;
+        };
+        let kind = match word {
             Kind::OpenSearch => self
                 .opensearch(name, &mut table)
                 .map(|sink| SinkKind::OpenSearch(Box::new(sink))),
@@ -218,21 +228,21 @@ impl Walk<'_> {
                 "keep one of them; reserved variables count too",
             );
         }
+        if username.is_none()
+            && let Some(entry) = table.peek("password")
+        {
+            self.reader.warning(
+                "W222",
+                &entry.key_span,
+                format!("{} is ignored without a username", table.label("password")),
+                "set username, or remove it",
+            );
+        }
         match (username, api_key, bearer) {
             (Some(username), _, _) => Authorization::Basic { username, password },
             (None, Some(key), _) => Authorization::ApiKey(key),
             (None, None, Some(token)) => Authorization::Bearer(token),
-            (None, None, None) => {
-                if let Some(entry) = table.peek("password") {
-                    self.reader.warning(
-                        "W222",
-                        &entry.key_span,
-                        format!("{} is ignored without a username", table.label("password")),
-                        "set username, or remove it",
-                    );
-                }
-                Authorization::None
-            }
+            (None, None, None) => Authorization::None,
         }
     }
 
@@ -355,7 +365,11 @@ impl Walk<'_> {
             }
             match entry.value.to_json() {
                 Ok(value) => {
-                    settings.insert(name, value);
+                    if settings.insert(name.clone(), value).is_some() {
+                        let message = format!("{label} holds `{name}` twice");
+                        self.reader
+                            .error_help("E211", &entry.key_span, message, "remove one");
+                    }
                 }
                 Err(span) => {
                     self.reader.error(
@@ -376,10 +390,18 @@ fn bytes(
     key: &'static str,
 ) -> Option<ByteSize> {
     let node = table.get(key)?;
-    if let RawValue::Number(number) = &node.value
-        && let NumberValue::Integer(value) = number.value
-        && value < 1
-    {
+    let is_less = match &node.value {
+        RawValue::Number(number) => {
+            matches!(number.value, NumberValue::Integer(value) if value < 1)
+        }
+        RawValue::Text(text) => value::parse_size(text).is_some_and(|size| size.get() < 1),
+        RawValue::Null
+        | RawValue::Bool(_)
+        | RawValue::DateTime(_)
+        | RawValue::List(_)
+        | RawValue::Map(_) => false,
+    };
+    if is_less {
         return Some(ByteSize::new(1));
     }
     value::size(reader, table, key)
@@ -390,7 +412,7 @@ fn at_least_one(value: i64) -> u64 {
 }
 
 /// `http(s)://` and something behind it.
-fn is_http(text: &str) -> bool {
+pub(super) fn is_http(text: &str) -> bool {
     ["http://", "https://"].iter().any(|scheme| {
         text.strip_prefix(scheme)
             .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))

@@ -167,14 +167,17 @@ impl Walk<'_> {
 fn identifier_help(what: &str, problem: &IdentifierProblem) -> String {
     match (&problem.dotted, what) {
         (Some((schema, name)), "table") => {
-            // The capital letters were meant: nobody writes them otherwise.
-            let name = if name.chars().any(|c| c.is_ascii_uppercase()) {
+            // Capital letters were meant: nobody writes them otherwise.
+            format!(
+                "write schema: {} and table: {}",
+                spelled(schema),
                 spelled(name)
-            } else {
-                name.clone()
-            };
-            format!("write schema: {schema} and table: {name}")
+            )
         }
+        (Some((around, name)), _) => format!(
+            "a name has no dot: a schema goes under `schema:`, a table under `table:`; \
+             for {around} and {name} in one name write '\"{around}.{name}\"'"
+        ),
         _ => problem.reason.clone(),
     }
 }

@@ -285,7 +285,9 @@ impl Walk<'_> {
         }
         if let Some((span, node)) = place("type") {
             match shape {
-                Shape::Scalar(Tag::Json) => {}
+                Shape::Scalar(Tag::Json) => {
+                    value::as_text(&mut self.reader, node, "options.type");
+                }
                 Shape::Join(Verb::HasMany | Verb::ManyToMany) => {
                     let words = [("object", ()), ("nested", ())];
                     value::as_word(&mut self.reader, node, "options.type", &words);
@@ -376,10 +378,10 @@ impl Walk<'_> {
         let node = draft.table.required(&mut self.reader, "value")?;
         if let RawValue::List(items) = &node.value {
             let kind = |item: &Node| match &item.value {
-                RawValue::Number(_) | RawValue::Bool(_) | RawValue::Text(_) => Some(item.kind()),
-                RawValue::Null | RawValue::DateTime(_) | RawValue::List(_) | RawValue::Map(_) => {
-                    None
+                RawValue::Number(_) | RawValue::Bool(_) | RawValue::Text(_) | RawValue::Map(_) => {
+                    Some(item.kind())
                 }
+                RawValue::Null | RawValue::DateTime(_) | RawValue::List(_) => None,
             };
             let first = items.first().map(kind);
             let mixed = items
@@ -389,14 +391,16 @@ impl Walk<'_> {
                 value::wrong(
                     &mut self.reader,
                     node,
-                    "a constant list holds values of one kind: text, numbers or booleans",
+                    "a constant list holds values of one kind: text, numbers, booleans or tables",
                     "make them all text",
                 );
                 return None;
             }
         }
         let value = self.json(node)?;
-        if value.is_u64() && !value.is_i64() {
+        let is_too_large = |value: &Value| value.is_u64() && !value.is_i64();
+        let items = value.as_array();
+        if is_too_large(&value) || items.is_some_and(|items| items.iter().any(is_too_large)) {
             value::wrong(
                 &mut self.reader,
                 node,
@@ -407,6 +411,27 @@ impl Walk<'_> {
         }
         Some(value)
     }
+}
+
+/// Whether the list of fields at `node` names a scalar field `name`, right or wrong, in
+/// objects too.
+pub(super) fn declares(node: &Node, name: &str) -> bool {
+    node.list().unwrap_or_default().iter().any(|field| {
+        field.map().unwrap_or_default().iter().any(|entry| {
+            let shape = TAGS.iter().find(|(tag, _)| *tag == entry.key);
+            match shape {
+                Some((_, Shape::Scalar(_))) => {
+                    entry.value.text().is_some_and(|text| text.trim() == name)
+                }
+                Some((_, Shape::Object)) => field
+                    .map()
+                    .unwrap_or_default()
+                    .iter()
+                    .any(|entry| entry.key == "fields" && declares(&entry.value, name)),
+                Some(_) | None => false,
+            }
+        })
+    })
 }
 
 /// "a `" or "an `", by the word that follows.

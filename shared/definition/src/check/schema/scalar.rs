@@ -103,12 +103,16 @@ impl Walk<'_> {
     fn variants(&mut self, draft: &mut Draft<'_>) -> Option<Vec<String>> {
         let node = draft.table.get("variants")?;
         let written = value::as_texts(&mut self.reader, node, "variants", false)?;
-        if written.is_empty() || written.len() > MOST_VARIANTS {
+        if written.is_empty() {
+            // No order is stated.
+            return None;
+        }
+        if written.len() > MOST_VARIANTS {
             value::wrong(
                 &mut self.reader,
                 node,
                 format!("variants lists {} values", written.len()),
-                format!("between 1 and {MOST_VARIANTS}, or leave it out"),
+                format!("at most {MOST_VARIANTS}"),
             );
             return None;
         }
@@ -142,14 +146,23 @@ impl Walk<'_> {
                 })
                 .filter(|types| {
                     let right = !types.is_empty() && types.iter().all(|one| !one.is_empty());
+                    let modified = types.iter().find(|one| one.contains('('));
                     if !right {
-                        self.reader.error(
-                            "E106",
-                            &node.span,
+                        value::wrong(
+                            &mut self.reader,
+                            node,
                             "postgres must name at least one type",
+                            "the type of the column, e.g. inet",
+                        );
+                    } else if let Some(one) = modified {
+                        value::wrong(
+                            &mut self.reader,
+                            node,
+                            format!("{one:?} has a modifier"),
+                            "name the type alone: every length and precision of it is accepted",
                         );
                     }
-                    right
+                    right && modified.is_none()
                 }),
             None => None,
         };

@@ -167,7 +167,7 @@ fn every_rule_has_its_code_message_and_help() {
         (
             "{ constant: x, value: [1, a] }",
             "E106",
-            "a constant list holds values of one kind: text, numbers or booleans",
+            "a constant list holds values of one kind: text, numbers, booleans or tables",
             "make them all text",
         ),
         (
@@ -366,7 +366,7 @@ fn filter_values_are_taken_as_written() {
         [
             "\"10.50\"",
             "10.5",
-            "7",
+            "\"007\"",
             "\"123456789012345678901234567890\"",
             "\"Infinity\"",
             "Between(Number(1), String(\"two\"))",

@@ -133,8 +133,12 @@ fn host(text: &str) -> Result<Host, UrlProblem> {
     let port = match port {
         None | Some("") => DEFAULT_PORT,
         Some(port) => port
-            .parse()
-            .map_err(|_| unreadable("a port is not a number up to 65535"))?,
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| port.parse().ok())
+            .flatten()
+            .filter(|port| *port > 0)
+            .ok_or_else(|| unreadable("a port is not a number from 1 to 65535"))?,
     };
     let name = match decode(name, "host")? {
         name if name.is_empty() => "127.0.0.1".to_owned(),

@@ -179,7 +179,7 @@ fn refusal(table: &Table, column: &Column, word: &str, help: String) -> Diagnost
 }
 
 /// The type of a sum.
-fn sum_of(base: &BaseType) -> BaseType {
+pub(super) fn sum_of(base: &BaseType) -> BaseType {
     let name = match base.name.as_str() {
         "int2" | "int4" => "int8",
         "int8" => "numeric",

@@ -91,6 +91,8 @@ pub(super) enum Meets<'c> {
     Columns {
         own: Vec<ColumnName>,
         theirs: Vec<ColumnName>,
+        /// At most one row of T meets a row of P.
+        is_one: bool,
     },
     /// Over a junction.
     Through {
@@ -401,7 +403,12 @@ impl<'c> Walk<'c> {
             parent_columns: own.clone(),
         }];
         hops.extend_from_slice(around.hops);
-        Some((Meets::Columns { own, theirs }, hops))
+        let meets = Meets::Columns {
+            is_one: is_one(around.table, &own, table, &theirs),
+            own,
+            theirs,
+        };
+        Some((meets, hops))
     }
 
     fn through(
@@ -512,6 +519,15 @@ impl<'c> Walk<'c> {
         }
         found
     }
+}
+
+/// Whether T's side is unique, and values that are equal are equal in T's own type (two numerics
+/// can equal one double).
+fn is_one(parent: &Table, own: &[ColumnName], table: &Table, theirs: &[ColumnName]) -> bool {
+    let cast = |table: &Table, name| Some(table.column(name)?.cast.clone());
+    let one: Vec<_> = own.iter().map(|name| cast(parent, name)).collect();
+    let other: Vec<_> = theirs.iter().map(|name| cast(table, name)).collect();
+    table.is_unique(theirs) && one == other
 }
 
 fn count_columns(count: usize) -> String {

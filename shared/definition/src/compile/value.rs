@@ -4,7 +4,7 @@
 
 mod custom;
 
-use super::accept::is;
+use super::accept::{is, sum_of};
 use super::key::output_text;
 use crate::catalog::{BaseType, Column, TypeKind};
 use crate::index::{AggregateFunction, FieldKind, Scalar, Tag, Transform};
@@ -81,12 +81,18 @@ fn unfit(tag: Tag, base: &BaseType, value: &str) -> String {
         return "false".to_owned();
     }
     match base.name.as_str() {
-        "float4" | "float8" => format!("{value} IN ('NaN', 'Infinity', '-Infinity')"),
-        "numeric" => {
-            format!("({value} IN ('NaN', 'Infinity', '-Infinity') OR abs({value}) > {LARGEST})")
-        }
+        "float4" | "float8" | "numeric" => unfit_number(&base.name, value),
         "date" | "timestamp" | "timestamptz" => format!("NOT isfinite({value})"),
         _ => "false".to_owned(),
+    }
+}
+
+/// One comparison finds NaN too: Postgres orders it behind everything else.
+fn unfit_number(name: &str, value: &str) -> String {
+    if name == "numeric" {
+        format!("abs({value}) > {LARGEST}")
+    } else {
+        format!("abs({value}) >= 'Infinity'")
     }
 }
 
@@ -139,7 +145,20 @@ fn keyword(base: &BaseType, value: &str) -> String {
         "time" if builtin => value.to_owned(),
         "timetz" if builtin => format!("({value} AT TIME ZONE 'UTC')::time"),
         "money" if builtin => format!("({value}::numeric)::text"),
+        _ if is_written_as_text(base) => value.to_owned(),
         _ => output_text(base, value),
+    }
+}
+
+/// Whether a value of the type becomes a JSON string that is its output text, by itself.
+fn is_written_as_text(base: &BaseType) -> bool {
+    const NOT: [&str; 7] = [
+        "bool", "int2", "int4", "int8", "float4", "float8", "numeric",
+    ];
+    match base.kind {
+        TypeKind::Base => base.schema == "pg_catalog" && !NOT.contains(&base.name.as_str()),
+        TypeKind::Enum => true,
+        TypeKind::Composite | TypeKind::Range | TypeKind::Multirange => false,
     }
 }
 
@@ -209,48 +228,62 @@ pub(super) fn point(lat: &Column, lon: &Column, lat_sql: &str, lon_sql: &str) ->
     )
 }
 
-/// A figure over the column `sql`.
+/// A figure over the column `sql`, of the type that Postgres gives it.
 pub(super) fn figure(function: &AggregateFunction, column: Option<&Column>, sql: &str) -> String {
-    let numeric_result = |result: String| {
-        format!(
-            "(SELECT CASE WHEN f::text IN ('NaN', 'Infinity', '-Infinity') THEN {MARKED_NULL} ELSE to_json(f) END FROM (SELECT {result}) AS figure(f))"
-        )
-    };
-    match function {
-        AggregateFunction::Count => "count(*)".to_owned(),
-        AggregateFunction::Avg(_) => {
-            let number = match column.map(|column| column.base.name.as_str()) {
-                Some("money") => format!("{sql}::numeric"),
-                _ => sql.to_owned(),
+    let money = column.is_some_and(|column| is(&column.base, &["money"]));
+    match (function, column) {
+        (AggregateFunction::Count, _) => "count(*)".to_owned(),
+        (AggregateFunction::Avg(_), _) if money => format!("avg({sql}::numeric)"),
+        (AggregateFunction::Avg(_), _) => format!("avg({sql})"),
+        (AggregateFunction::Sum(..), _) => format!("sum({sql})"),
+        (AggregateFunction::Min(..), Some(column)) => end_of_order(&column.base, true, sql),
+        (AggregateFunction::Max(..), Some(column)) => end_of_order(&column.base, false, sql),
+        (
+            AggregateFunction::Min(..) | AggregateFunction::Max(..) | AggregateFunction::Ids { .. },
+            _,
+        ) => "NULL".to_owned(),
+    }
+}
+
+/// The JSON of a figure, `value` being what [`figure`] gave.
+pub(super) fn shown(function: &AggregateFunction, column: Option<&Column>, value: &str) -> String {
+    match (function, column) {
+        (AggregateFunction::Avg(_), Some(column)) => {
+            let wide = match column.base.name.as_str() {
+                "float4" | "float8" => "float8",
+                _ => "numeric",
             };
-            numeric_result(format!("avg({number})::float8"))
+            let unfit = unfit_number(wide, value);
+            format!("CASE WHEN {unfit} THEN {MARKED_NULL} ELSE to_json({value}::float8) END")
         }
-        AggregateFunction::Sum(..) => match column.map(|column| column.base.name.as_str()) {
-            Some("int2" | "int4" | "int8") => format!("sum({sql})"),
-            Some("money") => format!("sum({sql})::numeric"),
-            _ => numeric_result(format!("sum({sql})")),
-        },
-        AggregateFunction::Min(_, tag) | AggregateFunction::Max(_, tag) => {
-            let is_min = matches!(function, AggregateFunction::Min(..));
-            let Some(column) = column else {
-                return "NULL".to_owned();
-            };
-            let scalar = Scalar {
-                tag: *tag,
-                column: column.name.clone(),
-                required: false,
-                transforms: Vec::new(),
-                default: None,
-                variants: None,
-                custom: None,
-            };
-            let end = end_of_order(&column.base, is_min, sql);
-            format!(
-                "(SELECT {} FROM (SELECT {end}) AS figure(f))",
-                element(&scalar, &column.base, "f")
-            )
+        (AggregateFunction::Sum(_, tag), Some(column)) => {
+            element(&plain(*tag, column), &sum_of(&column.base), value)
         }
-        AggregateFunction::Ids { .. } => "NULL".to_owned(),
+        (AggregateFunction::Min(_, tag) | AggregateFunction::Max(_, tag), Some(column)) => {
+            element(&plain(*tag, column), &column.base, value)
+        }
+        (
+            AggregateFunction::Count
+            | AggregateFunction::Avg(_)
+            | AggregateFunction::Sum(..)
+            | AggregateFunction::Min(..)
+            | AggregateFunction::Max(..)
+            | AggregateFunction::Ids { .. },
+            _,
+        ) => value.to_owned(),
+    }
+}
+
+/// A field of a tag over a column, with nothing else said.
+fn plain(tag: Tag, column: &Column) -> Scalar {
+    Scalar {
+        tag,
+        column: column.name.clone(),
+        required: false,
+        transforms: Vec::new(),
+        default: None,
+        variants: None,
+        custom: None,
     }
 }
 
@@ -274,14 +307,5 @@ fn end_of_order(base: &BaseType, is_min: bool, sql: &str) -> String {
 
 /// A key column of `ids`.
 pub(super) fn id_element(tag: Tag, column: &Column, sql: &str) -> String {
-    let scalar = Scalar {
-        tag,
-        column: column.name.clone(),
-        required: false,
-        transforms: Vec::new(),
-        default: None,
-        variants: None,
-        custom: None,
-    };
-    element(&scalar, &column.base, sql)
+    element(&plain(tag, column), &column.base, sql)
 }

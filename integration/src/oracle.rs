@@ -1,19 +1,42 @@
 //! The independent truth: builds every document of an index from whole tables, in memory.
 //! In: a `*.schema.yml` and a connection. Out: id → document, to compare with an index.
-//! Must not: share code with the product, or be clever: it reads everything in one snapshot, joins
-//! with hash maps, and renders values from Postgres' own text output.
+//! Must not: share code with the product, or be clever. It reads whole tables in one snapshot as
+//! Postgres' own output text, joins them in memory, and follows the words of the reference.
 //! Why it can be trusted: what it does is so plain that a fault of the product and a fault here
-//! would have to be the same by chance.
+//! would have to be the same by chance. What only Postgres knows (how a type compares and sorts, how
+//! a text becomes lower case, what a raw condition means) is asked of every row of one table, never
+//! of a join; sums are added up by Postgres from values that were picked here.
+//!
+//! ```text
+//! file ─▶ names ─▶ catalog ─▶ shape (columns, links, questions per table)
+//!                               │ one statement per table
+//!                               ▼
+//!                             tables ─▶ figures (sums) ─▶ document ─▶ id → Json
+//! ```
+//!
+//! Numbers compare by their digits; see [`Json`].
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "most questions here are whether a node or type is of one kind"
+)]
 
 pub mod compare;
+mod catalog;
 mod document;
+mod figures;
+mod file;
+mod id;
 pub mod json;
+mod literal;
+mod shape;
 mod tables;
+mod value;
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use serde_json::Value;
+use tokio_postgres::IsolationLevel;
 
 pub use compare::{Comparison, Found, compare, compare_documents};
 pub use json::Json;
@@ -22,38 +45,31 @@ pub use json::Json;
 pub type Documents = BTreeMap<String, Json>;
 
 /// Builds every document that `schema` (the text of a `*.schema.yml`) describes, from one snapshot
-/// of the database.
+/// of the database. The session keeps its settings.
 ///
 /// # Errors
 /// When the file uses something that the oracle does not know, or the database cannot be read.
 pub async fn documents(schema: &str, database: &mut tokio_postgres::Client) -> Result<Documents> {
-    // The core schema of YAML 1.2: `no` is a text.
-    let strict = serde_saphyr::options! { strict_booleans: true };
-    let file: Value = serde_saphyr::from_str_with_options(schema, strict)
-        .context("the oracle cannot read the schema file")?;
-    let mut tables = tables::Tables::load(&file, database).await?;
-    Ok(document::build_all(&file, &mut tables)?
-        .into_iter()
-        .map(|(id, document)| (id, from_value(document)))
-        .collect())
-}
-
-fn from_value(value: Value) -> Json {
-    match value {
-        Value::Null => Json::Null,
-        Value::Bool(value) => Json::Bool(value),
-        Value::Number(number) => {
-            let value = number.as_f64().unwrap_or(f64::NAN);
-            let within = 1e-9 * value.abs();
-            Json::Near { value, within }
-        }
-        Value::String(text) => Json::String(text),
-        Value::Array(elements) => Json::Array(elements.into_iter().map(from_value).collect()),
-        Value::Object(members) => Json::Object(
-            members
-                .into_iter()
-                .map(|(name, value)| (name, from_value(value)))
-                .collect(),
-        ),
+    let file = file::Node::parse(schema)?;
+    let snapshot = database
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start()
+        .await?;
+    let catalog = catalog::describe(&snapshot, &shape::names(&file)).await?;
+    let shape = shape::Shape::new(&file, catalog)?;
+    let tables = tables::Tables::load(&snapshot, &shape.tables, &shape.links)
+        .await
+        .context("the oracle cannot read the tables")?;
+    let figures = figures::Figures::load(&snapshot, &shape, &tables)
+        .await
+        .context("the oracle cannot add up")?;
+    snapshot.commit().await?;
+    document::Builder {
+        shape: &shape,
+        tables: &tables,
+        figures: &figures,
     }
+    .build_all()
 }

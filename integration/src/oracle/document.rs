@@ -1,278 +1,221 @@
 //! Rows to documents, field by field, straight after the words of the language reference.
-#![expect(
-    clippy::indexing_slicing,
-    reason = "row numbers come from the same table's own index"
-)]
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
-use std::rc::Rc;
 
-use anyhow::{Context, Result, bail};
-use serde_json::{Map, Value};
+use anyhow::{Context, Result};
 
-use super::tables::{Row, Table, Tables, identifier};
+use super::figures::Figures;
+use super::shape::{Field, Order, Related, Shape, SoftDelete, TableAt, What};
+use super::tables::{Slot, Tables};
+use super::value::key_text;
+use super::{Documents, Json, id};
 
-/// Tags whose value is one column.
-const SCALARS: [&str; 17] = [
-    "text",
-    "identifier",
-    "keyword",
-    "enum",
-    "uuid",
-    "time",
-    "boolean",
-    "short",
-    "integer",
-    "long",
-    "float",
-    "double",
-    "binary",
-    "decimal",
-    "date",
-    "timestamp",
-    "json",
-];
+type Row = [Option<String>];
 
-/// The row that fields are read from.
-struct Parent<'p> {
-    schema: &'p str,
-    table: &'p Table,
-    row: &'p Row,
-    /// Its key, as the file or the catalog says.
-    key: &'p [String],
+/// Everything that a document is made of.
+pub(super) struct Builder<'s> {
+    pub(super) shape: &'s Shape,
+    pub(super) tables: &'s Tables,
+    pub(super) figures: &'s Figures,
 }
 
-pub(super) fn build_all(file: &Value, tables: &mut Tables) -> Result<BTreeMap<String, Value>> {
-    let schema = file
-        .get("schema")
-        .and_then(Value::as_str)
-        .map_or_else(|| "public".to_owned(), identifier);
-    let name = identifier(text(file, "table")?);
-    let table = tables.table(&schema, &name)?;
-    let key = columns(file, "primary_key").unwrap_or_else(|| table.primary_key.clone());
-    let mut documents = BTreeMap::new();
-    for row in &table.rows {
-        let parent = Parent {
-            schema: &schema,
-            table: &table,
-            row,
-            key: &key,
-        };
-        let values = table
-            .key(row, &key)?
-            .context("a NULL in the document key")?;
-        let document = object(file, &parent, tables)?;
-        documents.insert(document_id(&values), document);
-    }
-    Ok(documents)
-}
-
-/// One column: its text. Several: escaped and joined by colons.
-fn document_id(values: &[String]) -> String {
-    if values.len() == 1 {
-        return values.concat();
-    }
-    let parts: Vec<String> = values
-        .iter()
-        .map(|value| value.replace('\\', "\\\\").replace(':', "\\:"))
-        .collect();
-    parts.join(":")
-}
-
-fn object(node: &Value, parent: &Parent<'_>, tables: &mut Tables) -> Result<Value> {
-    let mut members = Map::new();
-    for field in node
-        .get("fields")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        let (name, value) =
-            member(field, parent, tables).with_context(|| format!("field {field}"))?;
-        members.insert(name, value);
-    }
-    Ok(Value::Object(members))
-}
-
-fn member(field: &Value, parent: &Parent<'_>, tables: &mut Tables) -> Result<(String, Value)> {
-    for tag in SCALARS {
-        if let Some(name) = field.get(tag).and_then(Value::as_str) {
-            let column = field
-                .get("column")
-                .and_then(Value::as_str)
-                .map_or_else(|| identifier(name), identifier);
-            return Ok((name.to_owned(), scalar(parent.table, parent.row, &column)?));
+impl Builder<'_> {
+    pub(super) fn build_all(&self) -> Result<Documents> {
+        let shape = self.shape;
+        let mut documents = Documents::new();
+        for (at, row) in self.rows(shape.root)?.iter().enumerate() {
+            if !all_true(row, &shape.conditions) || is_deleted(shape.soft_delete.as_ref(), row) {
+                continue;
+            }
+            let id = id::written(&self.key(shape.root, row, &shape.key)?);
+            documents.insert(id, self.object(&shape.fields, shape.root, at)?);
         }
+        Ok(documents)
     }
-    for tag in [
-        "belongs_to",
-        "has_one",
-        "has_many",
-        "many_to_many",
-        "count",
-        "sum",
-    ] {
-        if let Some(name) = field.get(tag).and_then(Value::as_str) {
-            return Ok((name.to_owned(), related(tag, field, parent, tables)?));
-        }
-    }
-    bail!("the oracle does not know this field")
-}
 
-fn related(tag: &str, field: &Value, parent: &Parent<'_>, tables: &mut Tables) -> Result<Value> {
-    let schema = field
-        .get("schema")
-        .and_then(Value::as_str)
-        .map_or_else(|| parent.schema.to_owned(), identifier);
-    let name = identifier(text(field, "table")?);
-    let table = tables.table(&schema, &name)?;
-    let key = columns(field, "primary_key").unwrap_or_else(|| table.primary_key.clone());
-    let mut rows = find_related(tag, field, parent, (&schema, &name, &key), tables)?;
-    match tag {
-        "count" => return Ok(Value::from(rows.len())),
-        "sum" => return sum(&table, &rows, &identifier(text(field, "column")?)),
-        _ => {}
+    fn rows(&self, table: TableAt) -> Result<&Vec<Vec<Option<String>>>> {
+        self.tables.rows.get(table).context("an unknown table")
     }
-    rows.sort_by(|left, right| by_key(&table, &key, &table.rows[*left], &table.rows[*right]));
-    let mut documents = Vec::new();
-    for row in rows {
-        let child = Parent {
-            schema: &schema,
-            table: &table,
-            row: &table.rows[row],
-            key: &key,
-        };
-        documents.push(object(field, &child, tables)?);
-    }
-    Ok(match tag {
-        "belongs_to" | "has_one" => documents.into_iter().next().unwrap_or(Value::Null),
-        _ => Value::Array(documents),
-    })
-}
 
-fn find_related(
-    tag: &str,
-    field: &Value,
-    parent: &Parent<'_>,
-    (schema, name, key): (&str, &str, &[String]),
-    tables: &mut Tables,
-) -> Result<Vec<usize>> {
-    if let Some(through) = field.get("through") {
-        let junction_schema = through
-            .get("schema")
-            .and_then(Value::as_str)
-            .map_or_else(|| schema.to_owned(), identifier);
-        let junction_name = identifier(text(through, "table")?);
-        let junction = tables.table(&junction_schema, &junction_name)?;
-        let left = columns(through, "left_key").context("left_key")?;
-        let right = columns(through, "right_key").context("right_key")?;
-        let left_references =
-            columns(through, "left_references").unwrap_or_else(|| parent.key.to_vec());
-        let right_references = columns(through, "right_references").unwrap_or_else(|| key.to_vec());
-        let Some(of_parent) = parent.table.key(parent.row, &left_references)? else {
-            return Ok(Vec::new());
-        };
-        let mut found = Vec::new();
-        for link in tables.find(&junction_schema, &junction_name, &left, &of_parent)? {
-            if let Some(of_far) = junction.key(&junction.rows[link], &right)? {
-                found.extend(tables.find(schema, name, &right_references, &of_far)?);
+    fn row(&self, table: TableAt, at: usize) -> Result<&Row> {
+        Ok(self.rows(table)?.get(at).context("an unknown row")?)
+    }
+
+    /// The texts of a key.
+    fn key(&self, table: TableAt, row: &Row, key: &[Slot]) -> Result<Vec<String>> {
+        let asked = self.shape.tables.get(table).context("an unknown table")?;
+        key.iter()
+            .map(|slot| {
+                let text = text(row, *slot).context("a NULL in a key")?;
+                let column = asked.described.columns.get(*slot).context("no column")?;
+                Ok(key_text(&column.kind, text))
+            })
+            .collect()
+    }
+
+    fn object(&self, fields: &[Field], table: TableAt, at: usize) -> Result<Json> {
+        let members = fields.iter().map(|field| {
+            let value = self
+                .value(&field.what, table, at)
+                .with_context(|| format!("field {}", field.name))?;
+            Ok((field.name.clone(), value))
+        });
+        Ok(Json::Object(members.collect::<Result<_>>()?))
+    }
+
+    fn value(&self, what: &What, table: TableAt, at: usize) -> Result<Json> {
+        let row = self.row(table, at)?;
+        match what {
+            What::Constant(value) => Ok(value.clone()),
+            What::Value(reading) => reading.of(row),
+            What::Point { lat, lon } => Ok(match (lat.of(row)?, lon.of(row)?) {
+                (Json::Null, _) | (_, Json::Null) => Json::Null,
+                (lat, lon) => Json::Object(vec![("lat".to_owned(), lat), ("lon".to_owned(), lon)]),
+            }),
+            What::Object(fields) => self.object(fields, table, at),
+            What::Join {
+                to,
+                fields,
+                order,
+                is_one,
+                limit,
+            } => {
+                let mut rows = self.sorted(to, at, order)?;
+                rows.truncate(limit.unwrap_or(usize::MAX));
+                let mut documents = rows
+                    .into_iter()
+                    .map(|row| self.object(fields, to.table, row));
+                match is_one {
+                    true => documents.next().unwrap_or(Ok(Json::Null)),
+                    false => Ok(Json::Array(documents.collect::<Result<_>>()?)),
+                }
+            }
+            What::Count(to) => Ok(Json::Number(
+                related(self.tables, to, at)?.len().to_string(),
+            )),
+            What::Figure(figure) => self.figures.of(*figure, at),
+            What::Extreme {
+                to,
+                rank,
+                value,
+                is_max,
+            } => {
+                let mut rows = Vec::new();
+                for at in related(self.tables, to, at)? {
+                    let row = self.row(to.table, at)?;
+                    if text(row, value.slot).is_some() {
+                        rows.push((number(row, *rank)?, row));
+                    }
+                }
+                let ranks = rows.iter().map(|(rank, _)| *rank);
+                let Some(wanted) = (if *is_max { ranks.max() } else { ranks.min() }) else {
+                    return Ok(Json::Null);
+                };
+                let best = rows.iter().filter(|(rank, _)| *rank == wanted);
+                let values = best.map(|(_, row)| value.of(row));
+                one_of(values.collect::<Result<_>>()?)
+            }
+            What::Ids {
+                to,
+                order,
+                key,
+                single,
+            } => {
+                let mut ids = Vec::new();
+                for at in self.sorted(to, at, order)? {
+                    let row = self.row(to.table, at)?;
+                    ids.push(match single {
+                        Some(reading) => reading.of(row)?,
+                        None => Json::String(id::written(&self.key(to.table, row, key)?)),
+                    });
+                }
+                Ok(Json::Array(ids))
             }
         }
-        // Each row once, however often it is linked.
-        found.sort_unstable();
-        found.dedup();
-        return Ok(found);
     }
-    let (own, theirs) = if tag == "belongs_to" {
-        (
-            columns(field, "column").context("column")?,
-            columns(field, "references").unwrap_or_else(|| key.to_vec()),
-        )
-    } else {
-        let references = columns(field, "references").unwrap_or_else(|| parent.key.to_vec());
-        (
-            references,
-            columns(field, "foreign_key").context("foreign_key")?,
-        )
-    };
-    let Some(value) = parent.table.key(parent.row, &own)? else {
-        return Ok(Vec::new());
-    };
-    tables.find(schema, name, &theirs, &value)
-}
 
-fn by_key(table: &Rc<Table>, key: &[String], left: &Row, right: &Row) -> Ordering {
-    for column in key {
-        let value = |row| table.value(row, column).ok().flatten().unwrap_or_default();
-        let order = table.order(column, value(left), value(right));
-        if order != Ordering::Equal {
-            return order;
+    fn sorted(&self, to: &Related, at: usize, order: &[Order]) -> Result<Vec<usize>> {
+        let mut rows = Vec::new();
+        for at in related(self.tables, to, at)? {
+            let row = self.row(to.table, at)?;
+            let mut places = Vec::new();
+            for by in order {
+                let rank = number(row, by.rank)?;
+                // NULLs stand before (-1) or after (1) all values.
+                places.push(match text(row, by.column) {
+                    Some(_) if by.is_descending => (0, -rank),
+                    Some(_) => (0, rank),
+                    None if by.nulls_first => (-1, 0),
+                    None => (1, 0),
+                });
+            }
+            rows.push((places, at));
         }
+        rows.sort_by(|left, right| match left.0.cmp(&right.0) {
+            // Without a key there is no order to check.
+            Ordering::Equal => left.1.cmp(&right.1),
+            order => order,
+        });
+        Ok(rows.into_iter().map(|(_, at)| at).collect())
     }
-    Ordering::Equal
 }
 
-/// In whole units of the column's last decimal: exact for integers and `numeric`.
-fn sum(table: &Table, rows: &[usize], column: &str) -> Result<Value> {
-    let mut total = 0_f64;
-    let mut any = false;
-    for row in rows {
-        if let Some(value) = table.value(&table.rows[*row], column)? {
-            total += value
-                .parse::<f64>()
-                .with_context(|| format!("{value} is no number"))?;
-            any = true;
+/// The rows that belong to row `at`: each once, however often it is linked, and only those that pass
+/// the conditions.
+pub(super) fn related(tables: &Tables, to: &Related, at: usize) -> Result<Vec<usize>> {
+    let mut rows = vec![at];
+    for link in &to.links {
+        let pairs = tables.pairs.get(*link).context("an unknown link")?;
+        let mut next = Vec::new();
+        for row in rows {
+            next.extend(pairs.get(row).context("an unknown row")?);
         }
+        next.sort_unstable();
+        next.dedup();
+        rows = next;
     }
-    Ok(if any { Value::from(total) } else { Value::Null })
+    let table = tables.rows.get(to.table).context("an unknown table")?;
+    rows.retain(|at| {
+        table
+            .get(*at)
+            .is_some_and(|row| all_true(row, &to.conditions))
+    });
+    Ok(rows)
 }
 
-fn scalar(table: &Table, row: &Row, column: &str) -> Result<Value> {
-    let Some(value) = table.value(row, column)? else {
-        return Ok(Value::Null);
+fn text(row: &Row, slot: Slot) -> Option<&str> {
+    row.get(slot)?.as_deref()
+}
+
+fn number(row: &Row, slot: Slot) -> Result<i64> {
+    Ok(text(row, slot).context("no rank")?.parse()?)
+}
+
+fn all_true(row: &Row, conditions: &[Slot]) -> bool {
+    conditions
+        .iter()
+        .all(|condition| text(row, *condition) == Some("t"))
+}
+
+/// Set is a boolean that is true, or anything else that is not NULL; every `when` must be true too.
+fn is_deleted(rule: Option<&SoftDelete>, row: &Row) -> bool {
+    let Some(rule) = rule else { return false };
+    let is_set = match text(row, rule.marker) {
+        None => false,
+        Some(value) => !rule.is_boolean || value == "t",
     };
-    let kind = table.types.get(column).map_or("", String::as_str);
-    Ok(match kind {
-        "smallint" | "integer" | "bigint" | "oid" => Value::from(value.parse::<i64>()?),
-        "numeric" | "real" | "double precision" => match value.parse::<f64>()? {
-            number if number.is_finite() => Value::from(number),
-            _ => Value::Null,
-        },
-        "boolean" => Value::Bool(value == "true"),
-        "json" | "jsonb" => serde_json::from_str(value)?,
-        "timestamp without time zone" => Value::from(value.replacen(' ', "T", 1)),
-        // The session is in UTC, so the offset is always +00.
-        "timestamp with time zone" => Value::from(format!("{}:00", value.replacen(' ', "T", 1))),
-        "text"
-        | "character varying"
-        | "character"
-        | "uuid"
-        | "date"
-        | "time without time zone"
-        | "interval" => Value::from(value),
-        other => bail!("the oracle does not know the type {other}"),
-    })
+    is_set && all_true(row, &rule.when)
 }
 
-fn text<'v>(node: &'v Value, key: &str) -> Result<&'v str> {
-    node.get(key)
-        .and_then(Value::as_str)
-        .with_context(|| format!("`{key}` is missing"))
-}
-
-/// A column or a list of them.
-fn columns(node: &Value, key: &str) -> Option<Vec<String>> {
-    let value = node.get(key)?;
-    if let Some(one) = value.as_str() {
-        return Some(vec![identifier(one)]);
+/// Values that Postgres takes for equal: numbers may differ in their zeros, and any of them will do.
+fn one_of(values: Vec<Json>) -> Result<Json> {
+    let mut values = values.into_iter();
+    let first = values.next().context("no value")?;
+    match &first {
+        Json::Number(text) if values.any(|other| other != first) => Ok(Json::Near {
+            value: text.parse()?,
+            within: 0.0,
+        }),
+        _ => Ok(first),
     }
-    Some(
-        value
-            .as_array()?
-            .iter()
-            .filter_map(Value::as_str)
-            .map(identifier)
-            .collect(),
-    )
 }

@@ -82,14 +82,17 @@ impl Json {
                 .is_ok_and(|number| (number - value).abs() <= *within),
             (Self::Array(left), Self::Array(right)) => {
                 left.len() == right.len()
-                    && left.iter().zip(right).all(|(left, right)| left.fits(right))
+                    && left
+                        .iter()
+                        .enumerate()
+                        .all(|(at, left)| right.get(at).is_some_and(|right| left.fits(right)))
             }
             (Self::Object(left), Self::Object(right)) => {
                 left.len() == right.len()
-                    && left
-                        .iter()
-                        .zip(right)
-                        .all(|(left, right)| left.0 == right.0 && left.1.fits(&right.1))
+                    && left.iter().enumerate().all(|(at, (name, left))| {
+                        let right = right.get(at);
+                        right.is_some_and(|(other, right)| name == other && left.fits(right))
+                    })
             }
             _ => self == found,
         }
@@ -269,12 +272,11 @@ impl<'t> Reader<'t> {
                 } else {
                     &units[..1]
                 };
-                match String::from_utf16(units) {
-                    Ok(pair) => text.push_str(&pair),
-                    Err(_) => {
-                        self.at = after;
-                        write!(text, "\\u{unit:04x}")?;
-                    }
+                if let Ok(pair) = String::from_utf16(units) {
+                    text.push_str(&pair);
+                } else {
+                    self.at = after;
+                    write!(text, "\\u{unit:04x}")?;
                 }
             }
             char => bail!("unknown escape \\{char} before byte {}", self.at),

@@ -1,211 +1,296 @@
-//! Whole tables in memory, every value as Postgres' text, and hash look-ups over them.
+//! Whole tables in memory, every value as Postgres' text, and which rows meet which.
+//! In: tables and the questions that are asked of each row. Out: [`Tables`].
 
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
-use tokio_postgres::{Client, IsolationLevel};
+use tokio_postgres::Transaction;
 
-/// A row: the text of each column, in the order of [`Table::columns`].
-pub(super) type Row = Vec<Option<String>>;
+use super::catalog::{Column, Described, Name, Rows, Type, ask, quoted};
+use super::shape::TableAt;
 
-/// The row numbers that hold a key.
-type Index = HashMap<Vec<String>, Vec<usize>>;
+/// A place in a row: its columns come first, then the answers to questions.
+pub(super) type Slot = usize;
 
-pub(super) struct Table {
-    pub(super) columns: HashMap<String, usize>,
-    /// Type names as `format_type` writes them, without modifier.
-    pub(super) types: HashMap<String, String>,
-    pub(super) primary_key: Vec<String>,
-    pub(super) rows: Vec<Row>,
+/// Row numbers on the right, for each row number on the left.
+pub(super) type Pairs = Vec<Vec<usize>>;
+
+/// A row's own name in this snapshot.
+const ROW_ID: &str = "tableoid::text || ctid::text";
+
+/// What is read of a table.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) name: Name,
+    pub(super) described: Described,
+    /// SQL expressions over one row.
+    questions: Vec<String>,
 }
 
-impl Table {
-    pub(super) fn value<'r>(&self, row: &'r Row, column: &str) -> Result<Option<&'r str>> {
-        let at = *self
+impl Asked {
+    pub(super) fn new(name: Name, described: Described) -> Self {
+        Self {
+            name,
+            described,
+            questions: Vec::new(),
+        }
+    }
+
+    /// Where a column stands, and its type.
+    pub(super) fn column(&self, name: &str) -> Result<(Slot, Rc<Type>)> {
+        let (at, column) = self.find(name)?;
+        Ok((at, Rc::clone(&column.kind)))
+    }
+
+    fn find(&self, name: &str) -> Result<(Slot, &Column)> {
+        self.described
             .columns
-            .get(column)
-            .with_context(|| format!("no column {column}"))?;
-        Ok(row.get(at).context("a short row")?.as_deref())
+            .iter()
+            .enumerate()
+            .find(|(_, column)| column.name == name)
+            .with_context(|| format!("table {}.{} has no column {name}", self.name.0, self.name.1))
     }
 
-    /// The values of `columns`, or nothing when one of them is NULL: NULL meets nothing.
-    pub(super) fn key(&self, row: &Row, columns: &[String]) -> Result<Option<Vec<String>>> {
-        let mut key = Vec::with_capacity(columns.len());
-        for column in columns {
-            match self.value(row, column)? {
-                Some(value) => key.push(value.to_owned()),
-                None => return Ok(None),
-            }
+    /// Asks an expression of every row; the same question is asked once.
+    pub(super) fn ask(&mut self, question: String) -> Slot {
+        let columns = self.described.columns.len();
+        if let Some(at) = self.questions.iter().position(|asked| *asked == question) {
+            return columns + at;
         }
-        Ok(Some(key))
+        self.questions.push(question);
+        columns + self.questions.len() - 1
     }
 
-    /// Compares two values of one column as Postgres orders its type (text in byte order: the
-    /// test databases have the collation C).
-    pub(super) fn order(&self, column: &str, left: &str, right: &str) -> Ordering {
-        match self.types.get(column).map(String::as_str) {
-            Some("smallint" | "integer" | "bigint") => {
-                left.parse::<i64>().ok().cmp(&right.parse::<i64>().ok())
-            }
-            Some("numeric" | "real" | "double precision") => {
-                let number = |text: &str| text.parse::<f64>().unwrap_or(f64::NAN);
-                number(left).total_cmp(&number(right))
-            }
-            _ => left.cmp(right),
-        }
+    fn sql(&self) -> String {
+        format!("{}.{}", quoted(&self.name.0), quoted(&self.name.1))
+    }
+
+    /// The whole table. Nothing but the table is in scope, as raw conditions expect.
+    fn select(&self) -> String {
+        let columns = self.described.columns.iter().map(|c| quoted(&c.name));
+        let questions = self
+            .questions
+            .iter()
+            .map(|question| format!("({question})"));
+        let list: Vec<String> = columns.chain(questions).collect();
+        format!("SELECT {} FROM {}", list.join(", "), self.sql())
     }
 }
 
-pub(super) struct Tables {
-    tables: BTreeMap<(String, String), Rc<Table>>,
-    indexes: HashMap<(String, String, Vec<String>), Rc<Index>>,
+/// How two columns are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Equality {
+    /// Equal values have equal texts.
+    Text,
+    /// Exact numbers: equal but for zeros at the end of the fraction.
+    Number,
+    /// Only Postgres knows.
+    Asked,
 }
 
-impl Tables {
-    /// Reads every table that the file names anywhere, in one snapshot.
-    pub(super) async fn load(file: &Value, database: &mut Client) -> Result<Self> {
-        let mut names = BTreeSet::new();
-        name_tables(file, "public", &mut names);
-        database.batch_execute("SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET IntervalStyle = 'iso_8601'; SET extra_float_digits = 1; SET bytea_output = 'hex'").await?;
-        let snapshot = database
-            .build_transaction()
-            .isolation_level(IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start()
-            .await?;
-        let mut tables = BTreeMap::new();
-        for (schema, name) in names {
-            let table = read(&snapshot, &schema, &name)
-                .await
-                .with_context(|| format!("table {schema}.{name}"))?;
-            tables.insert((schema, name), Rc::new(table));
-        }
-        snapshot.commit().await?;
+/// One pair of columns of a link.
+#[derive(Debug)]
+pub(super) struct Meeting {
+    left: Slot,
+    right: Slot,
+    equality: Equality,
+    /// The same in SQL, with the tables as `l` and `r`.
+    sql: String,
+}
+
+impl Meeting {
+    pub(super) fn new(left: &Asked, own: &str, right: &Asked, theirs: &str) -> Result<Self> {
+        const TEXTS: [&str; 3] = ["text", "varchar", "name"];
+        const SAME: [&str; 7] = [
+            "uuid",
+            "bool",
+            "date",
+            "time",
+            "timestamp",
+            "timestamptz",
+            "bytea",
+        ];
+        const NUMBERS: [&str; 5] = ["int2", "int4", "int8", "oid", "numeric"];
+        let (left_slot, left) = left.find(own)?;
+        let (right_slot, right) = right.find(theirs)?;
+        let names = left.kind.known().zip(right.kind.known());
+        let equality = match names {
+            Some((left, right)) if NUMBERS.contains(&left) && NUMBERS.contains(&right) => {
+                Equality::Number
+            }
+            Some((one, other)) if SAME.contains(&one) && one == other => Equality::Text,
+            Some((one, other))
+                if TEXTS.contains(&one)
+                    && TEXTS.contains(&other)
+                    && left.is_bytewise
+                    && right.is_bytewise =>
+            {
+                Equality::Text
+            }
+            _ => Equality::Asked,
+        };
         Ok(Self {
-            tables,
-            indexes: HashMap::new(),
+            left: left_slot,
+            right: right_slot,
+            equality,
+            sql: format!("l.{} = r.{}", quoted(own), quoted(theirs)),
+        })
+    }
+}
+
+/// Rows of one table that meet rows of another.
+#[derive(Debug)]
+pub(super) struct Link {
+    left: TableAt,
+    right: TableAt,
+    meetings: Vec<Meeting>,
+    /// When Postgres is asked: where the two tables hold the names of their rows.
+    asked: Option<(Slot, Slot)>,
+}
+
+impl Link {
+    pub(super) fn new(
+        left: TableAt,
+        right: TableAt,
+        meetings: Vec<Meeting>,
+        tables: &mut [Asked],
+    ) -> Result<Self> {
+        let mut row_id = |at: TableAt| -> Result<Slot> {
+            let table = tables.get_mut(at).context("an unknown table")?;
+            Ok(table.ask(ROW_ID.to_owned()))
+        };
+        let is_asked = meetings
+            .iter()
+            .any(|meeting| meeting.equality == Equality::Asked);
+        let asked = if is_asked {
+            Some((row_id(left)?, row_id(right)?))
+        } else {
+            None
+        };
+        Ok(Self {
+            left,
+            right,
+            meetings,
+            asked,
         })
     }
 
-    pub(super) fn table(&self, schema: &str, name: &str) -> Result<Rc<Table>> {
-        let key = (schema.to_owned(), name.to_owned());
-        Ok(Rc::clone(self.tables.get(&key).with_context(|| {
-            format!("table {schema}.{name} was not read")
-        })?))
+    /// The pairs, by the names of the rows.
+    fn select(&self, tables: &[Asked]) -> Result<String> {
+        let table = |at: TableAt| tables.get(at).context("an unknown table").map(Asked::sql);
+        let on: Vec<&str> = self.meetings.iter().map(|m| m.sql.as_str()).collect();
+        Ok(format!(
+            "SELECT l.tableoid::text || l.ctid::text, r.tableoid::text || r.ctid::text FROM {} l, {} r WHERE {}",
+            table(self.left)?,
+            table(self.right)?,
+            on.join(" AND ")
+        ))
     }
 
-    /// The rows of a table whose `columns` hold `key`.
-    pub(super) fn find(
-        &mut self,
-        schema: &str,
-        name: &str,
-        columns: &[String],
-        key: &[String],
-    ) -> Result<Vec<usize>> {
-        let table = self.table(schema, name)?;
-        let id = (schema.to_owned(), name.to_owned(), columns.to_vec());
-        if !self.indexes.contains_key(&id) {
-            let mut index = Index::new();
-            for (at, row) in table.rows.iter().enumerate() {
-                if let Some(key) = table.key(row, columns)? {
-                    index.entry(key).or_default().push(at);
-                }
+    /// The pairs by hashing, when texts tell.
+    fn meet(&self, left: &Rows, right: &Rows) -> Pairs {
+        let mut index: HashMap<Vec<&str>, Vec<usize>> = HashMap::new();
+        for (at, row) in right.iter().enumerate() {
+            if let Some(key) = self.key(row, |meeting| meeting.right) {
+                index.entry(key).or_default().push(at);
             }
-            self.indexes.insert(id.clone(), Rc::new(index));
         }
-        Ok(self
-            .indexes
-            .get(&id)
-            .and_then(|index| index.get(key))
-            .cloned()
-            .unwrap_or_default())
+        left.iter()
+            .map(|row| {
+                self.key(row, |meeting| meeting.left)
+                    .and_then(|key| index.get(&key).cloned())
+                    .unwrap_or_default()
+            })
+            .collect()
     }
-}
 
-/// An identifier of the file: quoted means exact, plain is folded to lower case.
-pub(super) fn identifier(written: &str) -> String {
-    let written = written.trim();
-    match written
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-    {
-        Some(exact) => exact.replace("\"\"", "\""),
-        None => written.to_ascii_lowercase(),
-    }
-}
-
-/// A table's schema defaults to the schema of the table around it, a junction's to that of its far table.
-fn name_tables(node: &Value, around: &str, names: &mut BTreeSet<(String, String)>) {
-    let schema = node
-        .get("schema")
-        .and_then(Value::as_str)
-        .map_or_else(|| around.to_owned(), identifier);
-    if let Some(table) = node.get("table").and_then(Value::as_str) {
-        names.insert((schema.clone(), identifier(table)));
-    }
-    if let Some(through) = node.get("through") {
-        name_tables(through, &schema, names);
-    }
-    for field in node
-        .get("fields")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        name_tables(field, &schema, names);
-    }
-}
-
-async fn read(
-    database: &tokio_postgres::Transaction<'_>,
-    schema: &str,
-    name: &str,
-) -> Result<Table> {
-    let quoted = format!(
-        "\"{}\".\"{}\"",
-        schema.replace('"', "\"\""),
-        name.replace('"', "\"\"")
-    );
-    let described = database
-        .query(
-            "SELECT attname::text, format_type(atttypid, NULL) FROM pg_attribute
-             WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
-            &[&quoted],
-        )
-        .await?;
-    ensure!(!described.is_empty(), "there is no such table");
-    let primary_key = database
-        .query(
-            "SELECT a.attname::text FROM pg_index i, unnest(i.indkey) WITH ORDINALITY k(attnum, n), pg_attribute a
-             WHERE i.indrelid = $1::text::regclass AND i.indisprimary AND a.attrelid = i.indrelid AND a.attnum = k.attnum ORDER BY k.n",
-            &[&quoted],
-        )
-        .await?;
-    let columns: Vec<String> = described.iter().map(|row| row.get(0)).collect();
-    let select: Vec<String> = columns
-        .iter()
-        .map(|column| format!("\"{}\"::text", column.replace('"', "\"\"")))
-        .collect();
-    let rows = database
-        .query(&format!("SELECT {} FROM {quoted}", select.join(", ")), &[])
-        .await?;
-    Ok(Table {
-        types: described
+    /// The values of one side, or nothing when one is NULL: NULL meets nothing.
+    fn key<'r>(
+        &self,
+        row: &'r [Option<String>],
+        side: impl Fn(&Meeting) -> Slot,
+    ) -> Option<Vec<&'r str>> {
+        self.meetings
             .iter()
-            .map(|row| (row.get(0), row.get(1)))
-            .collect(),
-        primary_key: primary_key.iter().map(|row| row.get(0)).collect(),
-        rows: rows
-            .iter()
-            .map(|row| (0..columns.len()).map(|at| row.get(at)).collect())
-            .collect(),
-        columns: columns
-            .into_iter()
-            .enumerate()
-            .map(|(at, column)| (column, at))
-            .collect(),
-    })
+            .map(|meeting| {
+                let text = row.get(side(meeting))?.as_deref()?;
+                Some(match meeting.equality {
+                    Equality::Number => without_zeros(text),
+                    Equality::Text | Equality::Asked => text,
+                })
+            })
+            .collect()
+    }
+}
+
+/// `1.50` and `1.5` are one number, `10` stays `10`.
+fn without_zeros(number: &str) -> &str {
+    if number.contains('.') {
+        number.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        number
+    }
+}
+
+/// Everything that was read.
+#[derive(Debug)]
+pub(super) struct Tables {
+    /// The rows of each table.
+    pub(super) rows: Vec<Rows>,
+    /// The pairs of each link.
+    pub(super) pairs: Vec<Pairs>,
+}
+
+impl Tables {
+    pub(super) async fn load(
+        snapshot: &Transaction<'_>,
+        tables: &[Asked],
+        links: &[Link],
+    ) -> Result<Self> {
+        let mut statements: Vec<String> = tables.iter().map(Asked::select).collect();
+        for link in links.iter().filter(|link| link.asked.is_some()) {
+            statements.push(link.select(tables)?);
+        }
+        let mut rows = ask(snapshot, &statements.join(";\n")).await?;
+        ensure!(
+            rows.len() == statements.len(),
+            "{} answers to {} statements",
+            rows.len(),
+            statements.len()
+        );
+        let mut asked = rows.split_off(tables.len()).into_iter();
+        let side = |at: TableAt| rows.get(at).context("an unknown table");
+        let mut pairs = Vec::new();
+        for link in links {
+            let (left, right) = (side(link.left)?, side(link.right)?);
+            pairs.push(match link.asked {
+                None => link.meet(left, right),
+                Some((left_id, right_id)) => {
+                    let found = asked.next().context("no pairs")?;
+                    by_row_id((left, left_id), (right, right_id), &found)?
+                }
+            });
+        }
+        Ok(Self { rows, pairs })
+    }
+}
+
+fn by_row_id(left: (&Rows, Slot), right: (&Rows, Slot), found: &Rows) -> Result<Pairs> {
+    let by_id = |(rows, slot): (&Rows, Slot)| -> HashMap<Option<String>, usize> {
+        let ids = rows.iter().map(|row| row.get(slot).cloned().flatten());
+        ids.enumerate().map(|(at, id)| (id, at)).collect()
+    };
+    let mut pairs = vec![Vec::new(); left.0.len()];
+    let (left, right) = (by_id(left), by_id(right));
+    for pair in found {
+        let (own, theirs) = pair.first().zip(pair.get(1)).context("half a pair")?;
+        let own = left.get(own).context("a row that was not read")?;
+        let theirs = right.get(theirs).context("a row that was not read")?;
+        pairs
+            .get_mut(*own)
+            .context("a row that was not read")?
+            .push(*theirs);
+    }
+    Ok(pairs)
 }

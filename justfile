@@ -30,6 +30,11 @@ bench *args:
     cargo build --release --locked --package capture-svc --package worker-svc --package integration --bins
     set -a; . .stack/env; cargo run --release --locked --package integration --bin bench -- {{args}}
 
+# Random cases of the configuration language against the oracle, thousands of them (run `just up` first).
+soak-language count="3000" *args:
+    cargo build --release --locked --package integration --bin language
+    set -a; . .stack/env; cargo run --release --locked --package integration --bin language -- {{count}} {{args}}
+
 # Format the code.
 fmt:
     cargo fmt --all

@@ -9,6 +9,7 @@
 pub mod case;
 mod generate;
 mod shrink;
+pub mod harness;
 
 pub use case::{Case, IndexFile, Outcome, Refused, Size, Step};
 pub use shrink::shrink;

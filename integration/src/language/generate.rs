@@ -1,67 +1,90 @@
-//! Makes a case from a seed.
+//! Makes a case from a seed: tables, rows, files and changes as typed values, then their texts.
+//! In: a seed. Out: a [`Plan`], which renders to a case.
+//! Must hold: every file follows the language reference, whose rules are written down here anew;
+//! nothing asks the product.
 
+mod changes;
+mod conditions;
+mod dice;
+mod files;
+mod links;
+pub(super) mod model;
+mod names;
+mod render_files;
+mod render_sql;
+mod scalars;
+mod schema;
+mod store;
+mod types;
+mod values;
+pub(super) mod yaml;
+
+use std::sync::Arc;
+
+use self::dice::Dice;
 use super::case::{Case, IndexFile, Size, Step};
 
-/// The typed form of a case.
-#[derive(Clone, Debug)]
-pub(super) struct Plan {
-    pub(super) seed: u64,
-}
+pub(super) use self::model::Plan;
 
-pub(super) fn plan(seed: u64, _size: Size) -> Plan {
-    Plan { seed }
+/// The typed case of a seed.
+pub(super) fn plan(seed: u64, size: Size) -> Plan {
+    let mut dice = Dice::new(seed);
+    let empty = Plan {
+        seed,
+        size,
+        has_citext: false,
+        enums: Vec::new(),
+        domains: Vec::new(),
+        tables: Vec::new(),
+        rows: Vec::new(),
+        indexes: Vec::new(),
+        steps: Vec::new(),
+    };
+    let mut schema = schema::Schema {
+        dice: &mut dice,
+        plan: empty,
+    };
+    schema.types();
+    schema.tables();
+    let mut plan = schema.plan;
+    plan.indexes = files::indexes(&mut dice, &plan);
+    let mut store = store::Store::new(&plan);
+    let rows = changes::rows(&mut dice, &plan, &mut store);
+    let steps = changes::steps(&mut dice, &plan, &plan.indexes, store);
+    plan.rows = rows;
+    plan.steps = steps;
+    plan
 }
 
 impl Plan {
     /// The texts.
-    pub(super) fn render(&self) -> Case {
-        let list = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
-        let file = |name: &str, yaml: &str| IndexFile {
-            name: name.to_owned(),
-            yaml: yaml.to_owned(),
+    pub(super) fn render(self) -> Case {
+        let steps = self.steps.iter().map(|step| Step {
+            statements: step.ops.iter().map(|op| self.statement(op)).collect(),
+            commit: step.commit,
+        });
+        let mut writer = render_files::Writer {
+            plan: &self,
+            dice: Dice::new(self.seed),
         };
-        let step = |texts: &[&str], commit| Step {
-            statements: list(texts),
-            commit,
-        };
+        let indexes = self.indexes.iter().map(|index| IndexFile {
+            name: index.name.clone(),
+            yaml: writer.file(index),
+        });
         Case {
             seed: self.seed,
-            ddl: list(&[
-                "CREATE SCHEMA crm",
-                "CREATE TABLE shops (id int PRIMARY KEY, name text)",
-                "CREATE TABLE orders (id int PRIMARY KEY, shop_id int REFERENCES shops, total numeric)",
-                "CREATE TABLE crm.\"Notes\" (\"noteId\" int PRIMARY KEY, order_id int, body text)",
-                "ALTER TABLE orders REPLICA IDENTITY FULL",
-                "ALTER TABLE crm.\"Notes\" REPLICA IDENTITY FULL",
-            ]),
-            rows: list(&[
-                "INSERT INTO shops (id, name) VALUES ('1', 'a')",
-                "INSERT INTO shops (id, name) VALUES ('2', NULL)",
-                "INSERT INTO orders (id, shop_id, total) VALUES ('1', '1', '10.50')",
-                "INSERT INTO crm.\"Notes\" (\"noteId\", order_id, body) VALUES ('1', '1', 'x')",
-            ]),
-            indexes: vec![
-                file(
-                    "one",
-                    "version: 1\ntable: shops\nfields:\n  - keyword: name\n  - has_many: orders\n    table: orders\n    foreign_key: shop_id\n    fields: [{ decimal: total }]\n",
-                ),
-                file(
-                    "two",
-                    "version: 1\ntable: orders\nfields:\n  - decimal: total\n  - belongs_to: shop\n    column: shop_id\n    table: shops\n    fields: [{ keyword: name }]\n  - { count: notes, schema: crm, table: '\"Notes\"', foreign_key: order_id }\n",
-                ),
-            ],
-            steps: vec![
-                step(&["UPDATE orders SET shop_id = '2' WHERE id = '1'"], true),
-                step(
-                    &[
-                        "UPDATE shops SET name = 'b' WHERE id = '2'",
-                        "DELETE FROM crm.\"Notes\"",
-                    ],
-                    true,
-                ),
-                step(&["DELETE FROM orders"], false),
-            ],
-            plan: Some(std::sync::Arc::new(self.clone())),
+            ddl: self.ddl(),
+            rows: self.rows.iter().map(|op| self.statement(op)).collect(),
+            indexes: indexes.collect(),
+            steps: steps.collect(),
+            plan: Some(Arc::new(self.clone())),
         }
     }
+}
+
+/// Columns of both sides of a relation, in pairs; they are equally many.
+fn pairs(own: &[usize], theirs: &[usize]) -> impl Iterator<Item = (usize, usize)> {
+    let theirs = theirs.iter().copied();
+    #[expect(clippy::disallowed_methods, reason = "both sides are made together")]
+    own.iter().copied().zip(theirs)
 }

@@ -262,7 +262,7 @@ fields:
   - { integer: DOUBLED }
   - { has_many: parts, table: PARTS, foreign_key: Owner, fields: [ { date: at } ] }
   - { ids: partIds, table: parts, foreign_key: owner, element_type: keyword }
-";
+"#;
         let one = r#"{"number": 1, "word": "one", "DOUBLED": 8, "parts": [{"at": "2020-05-05"}, {"at": "2021-05-05"}], "partIds": ["1:2020-05-05", "1:2021-05-05"]}"#;
         let two = r#"{"number": 2, "word": null, "DOUBLED": null, "parts": [{"at": "2021-05-05"}], "partIds": ["2:2021-05-05"]}"#;
         expect(rows, schema, &[("1", one), ("2", two)]).await

@@ -16,34 +16,41 @@ const MOST_NODES: usize = 200_000;
 /// Deepest nesting: OpenSearch itself takes 20 levels of objects.
 const DEEPEST: usize = 128;
 
-/// Reads the only document of `text`.
+/// Reads the only document of `text`; the first thing that is wrong is the error.
 pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
+    let (root, mut errors) = parse_all(text);
+    match root {
+        Some(root) if errors.is_empty() => Ok(root),
+        Some(_) | None => Err(errors.swap_remove(0)),
+    }
+}
+
+/// Reads the only document of `text`, with all that the language lacks in it. Without a tree the
+/// last error made reading on impossible; there is at least that one then.
+pub(crate) fn parse_all(text: &str) -> (Option<Node>, Vec<SyntaxError>) {
     let mut builder = Builder {
         text,
         open: Vec::new(),
         anchors: BTreeMap::new(),
         root: None,
         nodes: 0,
+        errors: Vec::new(),
     };
-    for event in Parser::<StrInput<'_>>::new_from_str_with_options(text, options()) {
-        let (event, span) = event.map_err(|error| {
-            let at = error
-                .marker()
-                .byte_offset()
-                .unwrap_or_default()
-                .min(text.len());
-            SyntaxError {
-                code: "E100",
-                message: error.info(),
-                span: Some(at..at),
-            }
-        })?;
-        builder.event(event, &span)?;
+    let read = builder.read();
+    let mut errors = builder.errors;
+    match read {
+        Ok(()) => {
+            let root = builder.root.unwrap_or(Node {
+                span: 0..0,
+                value: RawValue::Null,
+            });
+            (Some(root), errors)
+        }
+        Err(fatal) => {
+            errors.push(fatal);
+            (None, errors)
+        }
     }
-    Ok(builder.root.unwrap_or(Node {
-        span: 0..0,
-        value: RawValue::Null,
-    }))
 }
 
 fn options() -> Options {
@@ -67,8 +74,8 @@ enum Items {
         entries: Vec<Entry>,
         /// Keys of `entries`, so that a duplicate is found at once.
         seen: BTreeSet<String>,
-        /// A key whose value has not been seen.
-        key: Option<(String, Range<usize>)>,
+        /// A key whose value has not been seen; without a text it cannot be used.
+        key: Option<(Option<String>, Range<usize>)>,
     },
 }
 
@@ -85,15 +92,38 @@ struct Builder<'t> {
     anchors: BTreeMap<usize, Anchored>,
     root: Option<Node>,
     nodes: usize,
+    /// What the language lacks: reading goes on, so that all mistakes come at once.
+    errors: Vec<SyntaxError>,
 }
 
 impl Builder<'_> {
+    /// Takes every event in.
+    fn read(&mut self) -> Result<(), SyntaxError> {
+        for event in Parser::<StrInput<'_>>::new_from_str_with_options(self.text, options()) {
+            let (event, span) = event.map_err(|error| {
+                let at = error
+                    .marker()
+                    .byte_offset()
+                    .unwrap_or_default()
+                    .min(self.text.len());
+                SyntaxError {
+                    code: "E100",
+                    message: error.info(),
+                    span: Some(at..at),
+                }
+            })?;
+            self.event(event, &span)?;
+        }
+        Ok(())
+    }
+
     fn event(&mut self, event: Event<'_>, span: &Span) -> Result<(), SyntaxError> {
         let range = self.range(span);
         match event {
             Event::Scalar(value, style, anchor, tag) => {
                 if tag.is_some() {
-                    return Err(refused("tags are not allowed", range));
+                    self.errors
+                        .push(refused("tags are not allowed", range.clone()));
                 }
                 let value = if style == ScalarStyle::Plain {
                     plain(&value)
@@ -115,7 +145,7 @@ impl Builder<'_> {
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(&range),
             Event::Alias(anchor) => self.alias(anchor, range),
-            Event::UnresolvedAlias(_) => Err(refused("this anchor is not defined", range)),
+            Event::UnresolvedAlias(_) => self.hole("this anchor is not defined", range),
             Event::DocumentStart(..) if self.root.is_some() => {
                 Err(refused("a file holds one document", range))
             }
@@ -137,7 +167,8 @@ impl Builder<'_> {
         items: Items,
     ) -> Result<(), SyntaxError> {
         if tagged {
-            return Err(refused("tags are not allowed", range));
+            self.errors
+                .push(refused("tags are not allowed", range.clone()));
         }
         if self.open.len() >= DEEPEST {
             return Err(refused("nested too deeply", range));
@@ -172,9 +203,17 @@ impl Builder<'_> {
         )
     }
 
+    /// Notes an error about a node, and puts nothing in its place.
+    fn hole(&mut self, message: &str, span: Range<usize>) -> Result<(), SyntaxError> {
+        self.errors.push(refused(message, span.clone()));
+        let value = RawValue::Null;
+        self.place(Node { span, value });
+        Ok(())
+    }
+
     fn alias(&mut self, anchor: usize, range: Range<usize>) -> Result<(), SyntaxError> {
         let Some(anchored) = self.anchors.get(&anchor) else {
-            return Err(refused("an anchor cannot hold itself", range));
+            return self.hole("an anchor cannot hold itself", range);
         };
         let (nodes, depth) = (anchored.nodes, anchored.depth);
         if self.open.len().saturating_add(depth) > DEEPEST {
@@ -185,7 +224,8 @@ impl Builder<'_> {
             return Err(refused("aliases make this file too large", range));
         }
         let node = anchored.node.clone();
-        self.place(node)
+        self.place(node);
+        Ok(())
     }
 
     /// Takes a finished node: remembers it under its anchor, puts it in its place.
@@ -207,23 +247,32 @@ impl Builder<'_> {
                 },
             );
         }
-        self.place(node)
+        self.place(node);
+        Ok(())
     }
 
-    fn place(&mut self, node: Node) -> Result<(), SyntaxError> {
+    fn place(&mut self, node: Node) {
+        let errors = &mut self.errors;
         match self.open.last_mut().map(|open| &mut open.items) {
             None => self.root = Some(node),
             Some(Items::List(items)) => items.push(node),
             Some(Items::Map { entries, seen, key }) => match key.take() {
-                None => *key = Some(key_of(node, seen)?),
-                Some((key, key_span)) => entries.push(Entry {
+                None => {
+                    let span = node.span.clone();
+                    *key = Some((
+                        key_of(node, seen).map_err(|error| errors.push(error)).ok(),
+                        span,
+                    ));
+                }
+                // A key that cannot be used takes its value with it.
+                Some((None, _)) => {}
+                Some((Some(key), key_span)) => entries.push(Entry {
                     key,
                     key_span,
                     value: node,
                 }),
             },
         }
-        Ok(())
     }
 
     fn range(&self, span: &Span) -> Range<usize> {
@@ -234,7 +283,7 @@ impl Builder<'_> {
 }
 
 /// A node in the place of a key.
-fn key_of(node: Node, seen: &mut BTreeSet<String>) -> Result<(String, Range<usize>), SyntaxError> {
+fn key_of(node: Node, seen: &mut BTreeSet<String>) -> Result<String, SyntaxError> {
     let key = match node.value {
         RawValue::Text(text) => text,
         RawValue::Null => "null".to_owned(),
@@ -253,7 +302,7 @@ fn key_of(node: Node, seen: &mut BTreeSet<String>) -> Result<(String, Range<usiz
             node.span,
         ));
     }
-    Ok((key, node.span))
+    Ok(key)
 }
 
 /// Number of nodes and depth of a tree. Depth is bounded by [`DEEPEST`].

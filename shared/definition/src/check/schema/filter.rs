@@ -113,7 +113,8 @@ impl Walk<'_> {
                     return Some(make(text.clone()));
                 }
                 let message = format!("`{name}` takes one text, found {}", node.kind());
-                self.reader.error("E204", &node.span, message);
+                self.reader
+                    .error_help("E204", &node.span, message, "a pattern in quotes: 'a%'");
                 None
             }
             Takes::List(make) => match node.list() {
@@ -151,8 +152,8 @@ impl Walk<'_> {
                     );
                     return None;
                 };
-                let low = self.one(low, name);
-                let high = self.one(high, name);
+                let low = self.element(low, name);
+                let high = self.element(high, name);
                 Some(make(low?, high?))
             }
         }
@@ -161,9 +162,23 @@ impl Walk<'_> {
     fn many(&mut self, items: &[Node], name: &str) -> Option<Vec<Value>> {
         let values: Vec<Value> = items
             .iter()
-            .filter_map(|item| self.one(item, name))
+            .filter_map(|item| self.element(item, name))
             .collect();
         (values.len() == items.len()).then_some(values)
+    }
+
+    /// One of several values: a scalar that is not null.
+    fn element(&mut self, node: &Node, name: &str) -> Option<Value> {
+        let value = as_written(node);
+        if value.is_none() {
+            self.reader.error_help(
+                "E204",
+                &node.span,
+                format!("`{name}` takes values, found {} among them", node.kind()),
+                "text, a number, or true or false",
+            );
+        }
+        value
     }
 
     /// One scalar that is not null.

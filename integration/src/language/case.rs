@@ -198,10 +198,11 @@ async fn execute(database: &Client, statement: &str) -> Result<u64> {
         .map_err(|error| anyhow::anyhow!("{}\n{statement}", describe(&error)))
 }
 
-/// Cardinality, data exceptions and violated constraints: what a random statement may meet.
+/// Cardinality, data exceptions, violated constraints, keys too long for an index: what a random
+/// statement may meet.
 fn is_refusal(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| {
-        ["21", "22", "23"]
+        ["21", "22", "23", "54"]
             .iter()
             .any(|class| code.code().starts_with(class))
     })

@@ -24,7 +24,6 @@ pub(super) struct Files<'d> {
 #[derive(Clone)]
 pub(super) struct Around {
     pub(super) table: usize,
-    pub(super) key: Vec<usize>,
     pub(super) depth: usize,
 }
 
@@ -54,10 +53,9 @@ pub(super) fn indexes(dice: &mut Dice, plan: &Plan) -> Vec<Index> {
 impl Files<'_> {
     fn index(&mut self, number: usize, root: usize) -> Index {
         let table = self.plan.table(root);
-        let (primary_key, key) = self.key(table);
+        let (primary_key, _) = self.key(table);
         let around = Around {
             table: root,
-            key,
             depth: 0,
         };
         let mut fields = self.fields(&around);
@@ -276,10 +274,9 @@ impl Files<'_> {
             Link::ForeignKey { .. } => "has_many",
             Link::Through { .. } => "many_to_many",
         };
-        let (primary_key, key) = self.key(target);
+        let (primary_key, _) = self.key(target);
         let inner = Around {
             table: candidate.table,
-            key,
             depth: around.depth.saturating_add(1),
         };
         let to_many = matches!(verb, "has_many" | "many_to_many");

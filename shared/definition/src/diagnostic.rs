@@ -54,6 +54,8 @@ pub struct Diagnostic {
     pub path: Option<String>,
     /// The key of that field which asks for the thing, e.g. `foreign_key`.
     pub key: Option<String>,
+    /// The column it is about, exact; where the field names it is its place.
+    pub column: Option<String>,
     /// Keys or words that would be right here.
     pub allowed: Vec<String>,
     /// SQL that mends it.
@@ -85,6 +87,7 @@ impl Diagnostic {
             index: None,
             path: None,
             key: None,
+            column: None,
             allowed: Vec::new(),
             sql: None,
         }
@@ -112,6 +115,14 @@ impl Diagnostic {
     pub fn at(mut self, path: impl Into<String>, key: Option<&str>) -> Self {
         self.path = Some(path.into());
         self.key = key.map(str::to_owned);
+        self
+    }
+
+    /// Names the column it is about: its place is where the field names that column, whatever
+    /// the key.
+    #[must_use]
+    pub fn naming(mut self, column: impl Into<String>) -> Self {
+        self.column = Some(column.into());
         self
     }
 
@@ -199,6 +210,13 @@ impl Diagnostics {
         self.sources.extend(other.sources);
     }
 
+    /// The same without the findings of a code.
+    #[must_use]
+    pub(crate) fn without(mut self, code: &str) -> Self {
+        self.findings.retain(|finding| finding.code != code);
+        self
+    }
+
     /// Remembers the text of a file, so that a report can quote its lines.
     pub fn add_source(&mut self, file: impl Into<String>, text: impl Into<String>) {
         self.sources.insert(file.into(), text.into());
@@ -216,7 +234,10 @@ impl Diagnostics {
                 && let Some(path) = &finding.path
             {
                 finding.file = Some(spans.file().to_owned());
-                finding.place = spans.find(path, finding.key.as_deref());
+                let named = finding.column.as_deref();
+                finding.place = named
+                    .and_then(|column| spans.naming(path, column))
+                    .or_else(|| spans.find(path, finding.key.as_deref()));
             }
         }
         self.sources

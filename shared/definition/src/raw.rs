@@ -1,18 +1,22 @@
 //! A file as a tree in which every key and value knows where it stands.
-//! In: the text of a TOML or YAML file. Out: one [`Node`] for both formats, or
+//! In: the text of a TOML, YAML or JSON file. Out: one [`Node`] for all formats, or
 //! the place of the first syntax error.
 //! Must hold: any text ends in a tree or an error, never in a panic; a tree is
 //! bounded in depth and size, aliases included. Must not: know any key.
 
+mod json;
 mod table;
 mod toml;
 mod yaml;
 
 use std::ops::Range;
 
+pub(crate) use self::json::{number as json_number, parse as parse_json};
 pub(crate) use self::table::{Reader, Table};
 pub(crate) use self::toml::parse as parse_toml;
-pub(crate) use self::yaml::parse as parse_yaml;
+pub(crate) use self::yaml::{
+    number as yaml_number, parse as parse_yaml, parse_all as parse_yaml_all,
+};
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]

@@ -110,12 +110,12 @@ async fn what_does_not_fit_the_database_is_refused_in_one_sentence() {
         (
             "{ belongs_to: a, column: id, table: c, references: p, fields: [ { uuid: id } ] }",
             "E303",
-            "primary_key p of public.c is not a key: no unique index covers exactly these columns",
+            "references p of public.c is not a key: no unique index covers exactly these columns",
         ),
         (
             "{ has_many: a, table: c, foreign_key: p, primary_key: [q], fields: [ { uuid: id } ] }",
             "E303",
-            "primary_key q of public.c is not a key: the column q is nullable",
+            "primary_key q of public.c is not a key: the column is nullable",
         ),
         (
             "{ has_many: a, table: p, foreign_key: twice, fields: [ { integer: id } ] }",

@@ -17,7 +17,7 @@ use model::{ColumnName, TableName};
 use super::value;
 use crate::diagnostic::{Diagnostic, Spans};
 use crate::index::{Field, FieldKind, IndexDefinition, SoftDelete};
-use crate::raw::{Node, Reader, Table, parse_yaml};
+use crate::raw::{Node, Reader, Table, parse_yaml_all};
 
 /// A schema file after reading.
 pub(crate) struct Schema {
@@ -31,18 +31,22 @@ pub(crate) struct Schema {
 
 /// Reads the schema file `file`, whose text is `text`.
 pub(crate) fn read(file: &str, text: &str) -> Schema {
-    match parse_yaml(text) {
-        Ok(root) => read_tree(file, &Arc::from(text), &root),
-        Err(error) => {
-            let mut reader = Reader::new(file, text);
-            reader.error(error.code, &error.span.unwrap_or(0..0), error.message);
-            Schema {
-                definition: None,
-                spans: Spans::new(file, text),
-                findings: reader.findings,
-            }
-        }
+    let (root, errors) = parse_yaml_all(text);
+    let mut schema = match root {
+        Some(root) => read_tree(file, &Arc::from(text), &root),
+        None => Schema {
+            definition: None,
+            spans: Spans::new(file, text),
+            findings: Vec::new(),
+        },
+    };
+    let mut reader = Reader::new(file, text);
+    for error in errors {
+        reader.error(error.code, &error.span.unwrap_or(0..0), error.message);
+        schema.definition = None;
     }
+    schema.findings.append(&mut reader.findings);
+    schema
 }
 
 /// Reads a schema file from its tree, which stands in `text`.
@@ -245,6 +249,16 @@ impl Walk<'_> {
         self.note_keys(path, "", node);
     }
 
+    /// Notes the identifier that a text can be.
+    fn note_name(&mut self, path: &str, node: &Node) {
+        if let Some(name) = node
+            .text()
+            .and_then(|text| super::names::identifier(text).ok())
+        {
+            self.spans.note_name(path, name, node.span.clone());
+        }
+    }
+
     fn note_keys(&mut self, path: &str, prefix: &str, node: &Node) {
         let dotted = |key: &str| match prefix {
             "" => key.to_owned(),
@@ -253,6 +267,7 @@ impl Walk<'_> {
         for entry in node.map().unwrap_or_default() {
             let key = dotted(&entry.key);
             self.spans.note(path, &key, entry.value.span.clone());
+            self.note_name(path, &entry.value);
             // Fields have paths of their own.
             if entry.key != "fields" {
                 self.note_keys(path, &key, &entry.value);
@@ -261,6 +276,7 @@ impl Walk<'_> {
         for (index, item) in node.list().unwrap_or_default().iter().enumerate() {
             let key = dotted(&index.to_string());
             self.spans.note(path, &key, item.span.clone());
+            self.note_name(path, item);
             self.note_keys(path, &key, item);
         }
     }

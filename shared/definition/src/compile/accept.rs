@@ -36,11 +36,12 @@ pub(super) fn accepts(
             ..
         }) => {
             let named = custom.postgres.iter().any(|name| same_type(name, column));
-            (
-                "custom",
-                named,
-                format!("list {} under postgres", column.type_name),
-            )
+            let advice = if has_no_form(&column.base) {
+                "expose what is to be found as columns of other types".to_owned()
+            } else {
+                format!("list {} under postgres", column.type_name)
+            };
+            ("custom", named && !has_no_form(&column.base), advice)
         }
         FieldKind::Scalar(Scalar { tag, .. }) => (
             word(*tag),
@@ -54,11 +55,7 @@ pub(super) fn accepts(
         ),
         FieldKind::Geo { .. } => (
             "geo",
-            !column.is_array
-                && is(
-                    &column.base,
-                    &["json", "jsonb", "text", "varchar", "bpchar"],
-                ),
+            !column.is_array && (is(&column.base, &["json", "jsonb"]) || is_text(&column.base)),
             "use two numeric columns, or expose a generated column".to_owned(),
         ),
         FieldKind::Object(_)
@@ -176,6 +173,7 @@ fn refusal(table: &Table, column: &Column, word: &str, help: String) -> Diagnost
         ),
     )
     .help(help)
+    .naming(column.name.as_str())
 }
 
 /// The type of a sum.
@@ -196,10 +194,7 @@ fn has_order(column: &Column) -> bool {
     const WITHOUT: [&str; 11] = [
         "json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle", "xid", "cid",
     ];
-    !column.is_array
-        && column.base.kind != TypeKind::Composite
-        && !is(&column.base, &WITHOUT)
-        && !is_spatial(&column.base)
+    !column.is_array && !has_no_form(&column.base) && !is(&column.base, &WITHOUT)
 }
 
 /// Whether values of two columns can be compared with `=`.
@@ -299,11 +294,7 @@ fn is_text(base: &BaseType) -> bool {
 fn tag_accepts(tag: Tag, base: &BaseType) -> bool {
     match tag {
         Tag::Text | Tag::Identifier | Tag::Enum => is_text(base) || base.kind == TypeKind::Enum,
-        Tag::Keyword => {
-            base.kind != TypeKind::Composite
-                && !is(base, &["json", "jsonb", "bytea"])
-                && !is_spatial(base)
-        }
+        Tag::Keyword => !has_no_form(base) && !is(base, &["json", "jsonb", "bytea"]),
         Tag::Uuid => is(base, &["uuid"]),
         Tag::Boolean => is(base, &["bool"]),
         Tag::Short => is(base, &["int2"]),
@@ -321,11 +312,13 @@ fn tag_accepts(tag: Tag, base: &BaseType) -> bool {
     }
 }
 
-fn is_spatial(base: &BaseType) -> bool {
-    matches!(
+/// Composite types, and those of PostGIS: no tag writes them.
+fn has_no_form(base: &BaseType) -> bool {
+    let is_spatial = matches!(
         base.name.as_str(),
         "geometry" | "geography" | "box2d" | "box3d" | "raster"
-    )
+    );
+    base.kind == TypeKind::Composite || (base.kind == TypeKind::Base && is_spatial)
 }
 
 /// Which tags would do.

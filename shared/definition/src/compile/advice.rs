@@ -226,6 +226,7 @@ fn no_index(
         )
         .help(sql.clone())
         .sql(sql)
+        .naming(columns.first().map(ColumnName::as_str).unwrap_or_default())
         .at(path, None),
     );
 }

@@ -82,56 +82,71 @@ impl<'c> Walk<'c> {
         for column in written {
             let column = self.used(table, column, path)?;
             if !column.not_null {
-                let why = format!("the column {} is nullable", column.name.as_str());
-                self.not_a_key(table, written, path, &why);
+                let why = if written.len() == 1 {
+                    "the column is nullable".to_owned()
+                } else {
+                    format!("the column {} is nullable", column.name)
+                };
+                let mend = format!(
+                    "ALTER TABLE {} ALTER {} SET NOT NULL",
+                    table.name, column.name
+                );
+                self.not_a_key(table, (written, "primary_key"), path, &why, &mend);
                 return None;
             }
         }
         if table.primary_key() != Some(written) && !table.is_unique(written) {
-            self.not_a_key(
-                table,
-                written,
-                path,
-                "no unique index covers exactly these columns",
-            );
+            self.not_unique(table, written, path, "primary_key");
             return None;
         }
         Some(written.to_vec())
     }
 
-    pub(super) fn not_a_key(
+    /// Columns under `key` that no unique index covers.
+    pub(super) fn not_unique(
         &mut self,
         table: &Table,
         columns: &[ColumnName],
         path: &str,
+        key: &str,
+    ) {
+        let list: Vec<String> = columns.iter().map(ToString::to_string).collect();
+        let mend = format!(
+            "CREATE UNIQUE INDEX ON {} ({})",
+            table.name,
+            list.join(", ")
+        );
+        let why = "no unique index covers exactly these columns";
+        self.not_a_key(table, (columns, key), path, why, &mend);
+    }
+
+    fn not_a_key(
+        &mut self,
+        table: &Table,
+        (columns, key): (&[ColumnName], &str),
+        path: &str,
         why: &str,
+        mend: &str,
     ) {
         let names: Vec<&str> = columns.iter().map(ColumnName::as_str).collect();
         let help = match table.primary_key() {
-            Some(key) => format!(
-                "use {}",
-                key.iter()
-                    .map(ColumnName::as_str)
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ),
-            None => format!(
-                "CREATE UNIQUE INDEX ON {} ({});",
-                table.name,
-                names.join(", ")
-            ),
+            Some(primary) => {
+                let primary: Vec<&str> = primary.iter().map(ColumnName::as_str).collect();
+                format!("use {}, or {mend}", primary.join(", "))
+            }
+            None => mend.to_owned(),
         };
         self.findings.push(
             Diagnostic::error(
                 "E303",
                 format!(
-                    "primary_key {} of {} is not a key: {why}",
+                    "{key} {} of {} is not a key: {why}",
                     names.join(", "),
                     table.name
                 ),
             )
             .help(help)
-            .at(path, Some("primary_key")),
+            .at(path, Some(key)),
         );
     }
 
@@ -158,17 +173,23 @@ impl<'c> Walk<'c> {
                 .columns
                 .iter()
                 .find(|other| other.name.as_str().eq_ignore_ascii_case(column.as_str()));
+            // Capitals of the field's own name may have been meant.
+            let field = path.rsplit('.').next().unwrap_or_default();
+            let meant = if field.eq_ignore_ascii_case(column.as_str()) {
+                field
+            } else {
+                column.as_str()
+            };
             let help = match (near, exact) {
                 (_, Some(exact)) => {
                     format!("an exact name is written '\"{}\"'", exact.name.as_str())
                 }
                 (Some((_, near)), None) => format!(
-                    "did you mean {near}? Set `column`; an exact name is written '\"Name\"'"
+                    "did you mean {near}? Set `column`; an exact name is written '\"{meant}\"'"
                 ),
-                (None, None) => {
-                    "set `column` to a column of the table; an exact name is written '\"Name\"'"
-                        .to_owned()
-                }
+                (None, None) => format!(
+                    "set `column` to a column of the table; an exact name is written '\"{meant}\"'"
+                ),
             };
             self.findings.push(
                 Diagnostic::error(
@@ -176,7 +197,8 @@ impl<'c> Walk<'c> {
                     format!("{} has no column {}", table.name, column.as_str()),
                 )
                 .help(help)
-                .at(path, Some("column")),
+                .naming(column.as_str())
+                .at(path, None),
             );
             return None;
         };

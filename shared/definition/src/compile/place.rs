@@ -382,12 +382,7 @@ impl<'c> Walk<'c> {
         };
         self.sides(around.table, &own, table, &theirs, path)?;
         if is_reference && !table.is_unique(&theirs) {
-            self.not_a_key(
-                table,
-                &theirs,
-                path,
-                "no unique index covers exactly these columns",
-            );
+            self.not_unique(table, &theirs, path, "references");
         }
         let routing = if is_reference && table.primary_key() == Some(theirs.as_slice()) {
             &[][..]
@@ -431,6 +426,10 @@ impl<'c> Walk<'c> {
         let (left, right) = (through.left_key.clone(), through.right_key.clone());
         self.sides(around.table, &own, junction, &left, path)?;
         self.sides(junction, &right, table, &theirs, path)?;
+        // The key of T was checked where it is written.
+        if through.right_references.is_some() && !table.is_unique(&theirs) {
+            self.not_unique(table, &theirs, path, "through.right_references");
+        }
         self.need(around.table, &[], &own, path);
         self.need(junction, &left, &left, path);
         self.need(junction, &[], &right, path);

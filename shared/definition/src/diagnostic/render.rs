@@ -101,7 +101,13 @@ fn group<'a>(finding: &'a Diagnostic, sources: &'a BTreeMap<String, String>) -> 
     if let Some(help) = &finding.help {
         group = group.element(Level::HELP.message(help.as_str()));
     }
-    if let Some(sql) = &finding.sql {
+    let is_said = |sql: &str| {
+        finding
+            .help
+            .as_deref()
+            .is_some_and(|help| help.contains(sql))
+    };
+    if let Some(sql) = finding.sql.as_ref().filter(|sql| !is_said(sql)) {
         group = group.element(Level::NOTE.with_name("sql").message(sql.as_str()));
     }
     group

@@ -45,15 +45,18 @@ pub struct Spans {
     file: String,
     text: Arc<str>,
     places: BTreeMap<(String, String), Range<usize>>,
+    /// Where a field names a column.
+    columns: BTreeMap<(String, String), Range<usize>>,
 }
 
 impl Spans {
     /// No elements yet, of the schema file `file` with `text`.
-    pub(crate) fn new(file: &str, text: &str) -> Self {
+    pub(crate) fn new(file: &str, text: impl Into<Arc<str>>) -> Self {
         Spans {
             file: file.to_owned(),
-            text: Arc::from(text),
+            text: text.into(),
             places: BTreeMap::new(),
+            columns: BTreeMap::new(),
         }
     }
 
@@ -63,6 +66,17 @@ impl Spans {
         self.places
             .entry((path.to_owned(), key.to_owned()))
             .or_insert(span);
+    }
+
+    /// Notes that the field `path` writes the identifier `name` at `span`. The first place counts.
+    pub(crate) fn note_name(&mut self, path: &str, name: String, span: Range<usize>) {
+        self.columns.entry((path.to_owned(), name)).or_insert(span);
+    }
+
+    /// Where the field `path` writes the identifier `name`, if it does.
+    pub(crate) fn naming(&self, path: &str, name: &str) -> Option<Place> {
+        let span = self.columns.get(&(path.to_owned(), name.to_owned()))?;
+        Some(place_of(&self.text, span.clone()))
     }
 
     /// The schema file, as shown to people.

@@ -211,7 +211,8 @@ pub(crate) fn number(written: &str) -> Option<Number> {
         .split_once('.')
         .map(|(_, rest)| rest.split(['e', 'E']).next().unwrap_or_default());
     let leads_with_zero = whole.len() > 1 && whole.starts_with('0');
-    if whole.is_empty() || leads_with_zero || fraction.is_some_and(str::is_empty) {
+    let is_digits = whole.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_digits || leads_with_zero || fraction.is_some_and(str::is_empty) {
         return None;
     }
     // What is left to check, YAML's core schema asks for too.

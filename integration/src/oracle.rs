@@ -25,7 +25,7 @@ pub mod compare;
 mod catalog;
 mod document;
 mod figures;
-mod file;
+pub(crate) mod file;
 mod id;
 pub mod json;
 mod literal;

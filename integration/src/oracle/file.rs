@@ -12,14 +12,14 @@ use super::Json;
 
 /// A node of the file.
 #[derive(Debug, Clone)]
-pub(super) enum Node {
+pub(crate) enum Node {
     Scalar { text: String, plain: bool },
     List(Vec<Node>),
     Map(Vec<(String, Node)>),
 }
 
 impl Node {
-    pub(super) fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         let mut events = Vec::new();
         for next in Parser::new_from_str(text) {
             let (event, _) = next.context("the oracle cannot read the schema file")?;
@@ -37,7 +37,7 @@ impl Node {
         }
     }
 
-    pub(super) fn get(&self, key: &str) -> Option<&Node> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
         match self {
             Self::Map(members) => members
                 .iter()
@@ -48,24 +48,24 @@ impl Node {
     }
 
     /// The characters of a scalar, as written.
-    pub(super) fn scalar(&self) -> Option<&str> {
+    pub(crate) fn scalar(&self) -> Option<&str> {
         match self {
             Self::Scalar { text, .. } => Some(text),
             _ => None,
         }
     }
 
-    pub(super) fn text(&self, key: &str) -> Option<&str> {
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
         self.get(key)?.scalar()
     }
 
-    pub(super) fn needed(&self, key: &str) -> Result<&str> {
+    pub(crate) fn needed(&self, key: &str) -> Result<&str> {
         self.text(key)
             .with_context(|| format!("`{key}` is missing"))
     }
 
     /// The elements of a list, none when it is not there.
-    pub(super) fn list(&self, key: &str) -> &[Node] {
+    pub(crate) fn list(&self, key: &str) -> &[Node] {
         match self.get(key) {
             Some(Self::List(elements)) => elements,
             _ => &[],
@@ -73,12 +73,12 @@ impl Node {
     }
 
     /// An identifier of SQL under `key`.
-    pub(super) fn identifier(&self, key: &str) -> Option<String> {
+    pub(crate) fn identifier(&self, key: &str) -> Option<String> {
         self.text(key).map(identifier)
     }
 
     /// A column or a list of them.
-    pub(super) fn columns(&self, key: &str) -> Option<Vec<String>> {
+    pub(crate) fn columns(&self, key: &str) -> Option<Vec<String>> {
         match self.get(key)? {
             Self::List(elements) => Some(
                 elements
@@ -92,7 +92,7 @@ impl Node {
     }
 
     /// The value with the type that the core schema of YAML 1.2 gives it.
-    pub(super) fn json(&self) -> Result<Json> {
+    pub(crate) fn json(&self) -> Result<Json> {
         Ok(match self {
             Self::List(elements) => {
                 Json::Array(elements.iter().map(Self::json).collect::<Result<_>>()?)
@@ -142,7 +142,7 @@ fn number(text: &str) -> Result<Option<Json>> {
 }
 
 /// An identifier of the file: quoted means exact, plain is folded to lower case.
-pub(super) fn identifier(written: &str) -> String {
+pub(crate) fn identifier(written: &str) -> String {
     let written = written.trim();
     match written
         .strip_prefix('"')

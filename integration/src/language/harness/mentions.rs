@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, Result};
 use definition::Catalog;
 use model::{ColumnName, TableName};
-use serde_json::Value;
+
+use crate::oracle::file::{Node, identifier};
 
 /// Tags whose value is one column of the row, named like the field unless `column` says otherwise.
 const OF_ONE_COLUMN: [&str; 20] = [
@@ -69,15 +70,14 @@ impl Mentions {
     /// # Errors
     /// The file cannot be read.
     pub(super) fn add(&mut self, yaml: &str) -> Result<()> {
-        let strict = serde_saphyr::options! { strict_booleans: true };
-        let file: Value = serde_saphyr::from_str_with_options(yaml, strict)?;
+        let file = Node::parse(yaml)?;
         let root = table(&file, "public")?;
         let key = columns(&file, "primary_key");
         self.uses(&root, &key);
         self.routes_by(&root, &key);
         if let Some(delete) = file.get("soft_delete") {
             self.uses(&root, &columns(delete, "column"));
-            if let Some(field) = delete.get("field").and_then(Value::as_str) {
+            if let Some(field) = delete.text("field") {
                 self.uses(&root, &field_column(&file, field));
             }
             self.filters(&root, delete, "when");
@@ -141,8 +141,8 @@ impl Mentions {
         self.of(table).routing.extend(columns.iter().cloned());
     }
 
-    fn filters(&mut self, table: &TableName, node: &Value, key: &str) {
-        for filter in list(node, key) {
+    fn filters(&mut self, table: &TableName, node: &Node, key: &str) {
+        for filter in node.list(key) {
             if filter.get("raw").is_some() {
                 self.of(table).all = true;
             }
@@ -150,15 +150,15 @@ impl Mentions {
         }
     }
 
-    fn fields(&mut self, row: &TableName, node: &Value) -> Result<()> {
-        for field in list(node, "fields") {
+    fn fields(&mut self, row: &TableName, node: &Node) -> Result<()> {
+        for field in node.list("fields") {
             if field.get("object").is_some() {
                 self.fields(row, field)?;
                 continue;
             }
             if let Some(tag) = OF_ROWS.iter().find(|tag| field.get(**tag).is_some()) {
                 self.rows(tag, row, field)
-                    .with_context(|| format!("field {field}"))?;
+                    .with_context(|| format!("field {field:?}"))?;
                 continue;
             }
             if field.get("lat").is_some() {
@@ -173,7 +173,7 @@ impl Mentions {
         Ok(())
     }
 
-    fn rows(&mut self, tag: &str, row: &TableName, field: &Value) -> Result<()> {
+    fn rows(&mut self, tag: &str, row: &TableName, field: &Node) -> Result<()> {
         let of = table(field, &row.schema)?;
         let key = columns(field, "primary_key");
         self.routes_by(&of, &key);
@@ -197,23 +197,16 @@ impl Mentions {
             self.routes_by(&of, &columns(through, "right_references"));
         }
         self.filters(&of, field, "filters");
-        for order in list(field, "order_by") {
+        for order in field.list("order_by") {
             self.uses(&of, &columns(order, "column"));
         }
         self.fields(&of, field)
     }
 }
 
-fn list<'v>(node: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
-    node.get(key)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-}
-
 /// The column of a field of this tag; empty for another tag.
-fn column_of(field: &Value, tag: &str) -> Vec<ColumnName> {
-    let Some(name) = field.get(tag).and_then(Value::as_str) else {
+fn column_of(field: &Node, tag: &str) -> Vec<ColumnName> {
+    let Some(name) = field.text(tag) else {
         return Vec::new();
     };
     let written = columns(field, "column");
@@ -225,8 +218,8 @@ fn column_of(field: &Value, tag: &str) -> Vec<ColumnName> {
 }
 
 /// The column of the scalar field of the root row with this name.
-fn field_column(node: &Value, name: &str) -> Vec<ColumnName> {
-    for field in list(node, "fields") {
+fn field_column(node: &Node, name: &str) -> Vec<ColumnName> {
+    for field in node.list("fields") {
         if field.get("object").is_some() {
             let found = field_column(field, name);
             if !found.is_empty() {
@@ -234,7 +227,7 @@ fn field_column(node: &Value, name: &str) -> Vec<ColumnName> {
             }
         }
         for tag in OF_ONE_COLUMN {
-            if field.get(tag).and_then(Value::as_str) == Some(name) {
+            if field.text(tag) == Some(name) {
                 return column_of(field, tag);
             }
         }
@@ -242,39 +235,20 @@ fn field_column(node: &Value, name: &str) -> Vec<ColumnName> {
     Vec::new()
 }
 
-fn table(node: &Value, around: &str) -> Result<TableName> {
-    let schema = node
-        .get("schema")
-        .and_then(Value::as_str)
-        .map_or_else(|| around.to_owned(), identifier);
-    let name = node
-        .get("table")
-        .and_then(Value::as_str)
-        .context("`table` is missing")?;
-    Ok(TableName::new(schema, identifier(name)))
+fn table(node: &Node, around: &str) -> Result<TableName> {
+    let schema = node.identifier("schema");
+    let name = identifier(node.needed("table")?);
+    Ok(TableName::new(
+        schema.unwrap_or_else(|| around.to_owned()),
+        name,
+    ))
 }
 
 /// A column or a list of them; empty when there is none.
-fn columns(node: &Value, key: &str) -> Vec<ColumnName> {
-    match node.get(key) {
-        Some(Value::String(one)) => vec![ColumnName::new(identifier(one))],
-        Some(Value::Array(several)) => several
-            .iter()
-            .filter_map(Value::as_str)
-            .map(|one| ColumnName::new(identifier(one)))
-            .collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// Quoted means exact, plain is folded.
-fn identifier(written: &str) -> String {
-    let written = written.trim();
-    let quoted = written
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
-    match quoted {
-        Some(exact) => exact.replace("\"\"", "\""),
-        None => written.to_ascii_lowercase(),
-    }
+fn columns(node: &Node, key: &str) -> Vec<ColumnName> {
+    node.columns(key)
+        .unwrap_or_default()
+        .into_iter()
+        .map(ColumnName::new)
+        .collect()
 }

@@ -65,6 +65,8 @@ pub enum Kind {
     Records,
     /// A document is not what the oracle says.
     Documents,
+    /// A server or the harness fails.
+    Broken,
 }
 
 /// How a case ended.

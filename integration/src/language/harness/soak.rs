@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 
 use super::play::{Ended, Failure, Figures, Kind};
 use super::stage::Stage;
@@ -104,15 +104,14 @@ fn slot(stack: &Stack, seeds: &Seeds, next: &AtomicU64, report: &Mutex<Report>) 
             }
             let seed = seeds.first.wrapping_add(number);
             let case = Case::generate(seed, seeds.size);
-            let ended = stage.play(&case, None).await;
-            match ended.with_context(|| format!("seed {seed}"))? {
+            match play(&mut stage, stack, &case).await? {
                 Ended::Well(figures) => {
                     let mut report = lock();
                     report.cases += 1;
                     report.figures.add(&figures);
                 }
                 Ended::Failed(failure) => {
-                    let found = smaller(&mut stage, case, failure, seeds.shrink_for).await?;
+                    let found = smaller(&mut stage, stack, case, failure, seeds.shrink_for).await?;
                     lock().failures.insert(seed, found);
                 }
                 Ended::NotApplicable => {}
@@ -121,9 +120,25 @@ fn slot(stack: &Stack, seeds: &Seeds, next: &AtomicU64, report: &Mutex<Report>) 
     })
 }
 
+/// Plays a case; when that breaks the stage, on a new one from then on.
+async fn play(stage: &mut Stage, stack: &Stack, case: &Case) -> Result<Ended> {
+    let error = match stage.play(case, None).await {
+        Ok(ended) => return Ok(ended),
+        Err(error) => error,
+    };
+    let broken = std::mem::replace(stage, Stage::open(stack).await?);
+    broken.close().await?;
+    Ok(Ended::Failed(Failure {
+        kind: Kind::Broken,
+        step: None,
+        detail: format!("{error:#}"),
+    }))
+}
+
 /// The smallest case found in the time that fails in the same way.
 async fn smaller(
     stage: &mut Stage,
+    stack: &Stack,
     case: Case,
     failure: Failure,
     within: Duration,
@@ -135,7 +150,7 @@ async fn smaller(
             if Instant::now() > deadline {
                 return Ok(found);
             }
-            if let Ended::Failed(failure) = stage.play(&candidate, None).await?
+            if let Ended::Failed(failure) = play(stage, stack, &candidate).await?
                 && failure.kind == found.failure.kind
             {
                 found = Found {

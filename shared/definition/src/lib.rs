@@ -4,8 +4,8 @@
 //! ```text
 //!  flusso.toml ──┐                     ┌─▶ Deployment ─▶ services
 //!                ├─▶ raw ─▶ check ─────┤
-//!  *.schema.yml ─┘   (tree with spans) └─▶ IndexDefinition ─▶ canonical ─▶ registry, hash
-//!                                                   │
+//!  *.schema.yml ─┤   (tree with spans) └─▶ IndexDefinition ─▶ canonical ─▶ registry, hash
+//!  flusso.lock ──┘                                  │
 //!                                     catalog ──────┴─▶ compile, sql, mapping
 //!  every step ─▶ Diagnostics (file, line, column, how to mend it)
 //! ```
@@ -20,6 +20,7 @@ pub mod deployment;
 pub mod index;
 mod canonical;
 mod load;
+mod lock;
 pub mod catalog;
 pub mod compile;
 pub mod mapping;
@@ -33,3 +34,4 @@ pub use deployment::{Deployment, Index, IndexOptions, Secret, Sink, SinkKind};
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity, Spans};
 pub use index::{Field, FieldKind, Filter, IndexDefinition, Join, Link};
 pub use load::{Files, Overrides, RefusedProperty, load};
+pub use lock::{FORMAT as LOCK_FORMAT, LiteralSecrets, Lock, build as build_lock, load_lock};

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +22,14 @@ pub trait Files {
     /// # Errors
     /// Whatever the system says.
     fn read(&self, path: &Path) -> io::Result<String>;
+
+    /// The content of the file at `path`, text or not.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    fn read_bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.read(path).map(String::into_bytes)
+    }
 
     /// Whether the Kafka library takes a property, without connecting. `value` is `None` while
     /// it is a secret to be resolved later: then only the name can be judged.
@@ -81,7 +90,7 @@ pub fn load(
     let file = path.display().to_string();
     let directory = path.parent().unwrap_or_else(|| Path::new(""));
     let mut diagnostics = Diagnostics::new();
-    let text = match files.read(path) {
+    let text = match read_text(files, path) {
         Ok(text) => text,
         Err(error) => {
             let finding = unreadable(&file, &error).help("name another with --config");
@@ -93,14 +102,22 @@ pub fn load(
     for finding in read.findings {
         diagnostics.push(finding);
     }
-    let mut places = Spans::new(&file, &read.shown);
-    for (key, span) in read.keys {
-        places.note("", &key, span);
-    }
+    let places = places_of(&file, read.shown.as_str(), read.keys);
     let deployment = read.config.and_then(|config| {
         certificates(&config, files, (&file, &text), &mut diagnostics);
-        complete(config, files, (&file, &text), places, &mut diagnostics)
+        let read_one = |entry: &IndexEntry, diagnostics: &mut Diagnostics| {
+            read_schema(entry, files, (&file, &text), diagnostics)
+        };
+        complete(config, &read_one, places, &mut diagnostics)
     });
+    finished(deployment, diagnostics)
+}
+
+/// The end of every way to load: a deployment without errors, or all findings.
+pub(crate) fn finished(
+    deployment: Option<Deployment>,
+    mut diagnostics: Diagnostics,
+) -> Result<(Deployment, Diagnostics), Diagnostics> {
     diagnostics.sort();
     match deployment {
         Some(deployment) if !diagnostics.has_errors() => Ok((deployment, diagnostics)),
@@ -108,11 +125,24 @@ pub fn load(
     }
 }
 
-/// Reads the schema files. `None` when the source or one of them cannot be used.
-fn complete(
+/// The places of the keys of a configuration, whose text with masked secrets is `shown`.
+pub(crate) fn places_of(
+    file: &str,
+    shown: impl Into<Arc<str>>,
+    keys: Vec<(String, Range<usize>)>,
+) -> Spans {
+    let mut places = Spans::new(file, shown);
+    for (key, span) in keys {
+        places.note("", &key, span);
+    }
+    places
+}
+
+/// Takes in the schema files, each read once by `read`. `None` when the source or one of them
+/// cannot be used.
+pub(crate) fn complete(
     config: Config,
-    files: &dyn Files,
-    (file, text): (&str, &str),
+    read: &dyn Fn(&IndexEntry, &mut Diagnostics) -> Option<ReadSchema>,
     places: Spans,
     diagnostics: &mut Diagnostics,
 ) -> Option<Deployment> {
@@ -121,8 +151,8 @@ fn complete(
     let mut whole = true;
     for entry in config.indexes {
         if !schemas.contains_key(&entry.schema) {
-            let read = read_schema(&entry, files, (file, text), diagnostics);
-            schemas.insert(entry.schema.clone(), read);
+            let schema = read(&entry, diagnostics);
+            schemas.insert(entry.schema.clone(), schema);
         }
         let Some(Some((definition, spans))) = schemas.get(&entry.schema) else {
             whole = false;
@@ -156,7 +186,7 @@ fn complete(
 }
 
 /// A schema file, read once however many indexes share it.
-type ReadSchema = (Arc<IndexDefinition>, Arc<Spans>);
+pub(crate) type ReadSchema = (Arc<IndexDefinition>, Arc<Spans>);
 
 fn read_schema(
     entry: &IndexEntry,
@@ -165,7 +195,7 @@ fn read_schema(
     diagnostics: &mut Diagnostics,
 ) -> Option<ReadSchema> {
     let shown = entry.schema.display().to_string();
-    let schema_text = match files.read(&entry.schema) {
+    let schema_text = match read_text(files, &entry.schema) {
         Ok(text) => text,
         Err(error) => {
             let place = place_of(text, entry.schema_span.clone());
@@ -177,20 +207,35 @@ fn read_schema(
         }
     };
     diagnostics.add_source(&shown, &schema_text);
-    let read = schema::read(&shown, &schema_text);
-    let named = |mut finding: Diagnostic| {
-        finding.index = Some(entry.name.clone());
-        finding
-    };
-    for finding in read.findings {
-        diagnostics.push(named(finding));
+    taken(entry, schema::read(&shown, &schema_text), diagnostics)
+}
+
+/// A schema after reading: its findings name the index.
+pub(crate) fn taken(
+    entry: &IndexEntry,
+    read: schema::Schema,
+    diagnostics: &mut Diagnostics,
+) -> Option<ReadSchema> {
+    for mut finding in read.findings {
+        // The name is empty after a mistake in it.
+        finding.index = Some(entry.name.clone()).filter(|name| !name.is_empty());
+        diagnostics.push(finding);
     }
     let definition = read.definition?;
     Some((Arc::new(definition), Arc::new(read.spans)))
 }
 
+/// The text of a file. A byte order mark is no part of it.
+pub(crate) fn read_text(files: &dyn Files, path: &Path) -> io::Result<String> {
+    let text = files.read(path)?;
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    })
+}
+
 /// Warns about certificate files that cannot be read.
-fn certificates(
+pub(crate) fn certificates(
     config: &Config,
     files: &dyn Files,
     (file, text): (&str, &str),
@@ -209,7 +254,7 @@ fn certificates(
     }
 }
 
-fn unreadable(file: &str, error: &io::Error) -> Diagnostic {
+pub(crate) fn unreadable(file: &str, error: &io::Error) -> Diagnostic {
     Diagnostic::error("E105", format!("cannot read {file}: {}", reason(error)))
 }
 

@@ -1,47 +1,29 @@
-//! End-to-end figures of the whole pipeline on real servers, as JSON lines.
-//! In: `STACK_*` of the environment (`deploy/up`), the services built beside this binary.
-//! Out: one JSON object per measurement on standard output. A figure is only printed with the
-//! number of wrong documents at the end, which must be 0.
-#![expect(
-    clippy::print_stdout,
-    reason = "standard output is what this program is for"
-)]
+//! The whole pipeline: services as processes, Kafka and OpenSearch between and behind them.
+//! In: a measurement to make. Out: its figures, and the number of wrong documents at the end.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use clap::Parser;
 use integration::sandbox::{IndexFile, Sandbox};
 use integration::service::Service;
 use integration::stack::Stack;
 use opensearch::{GetParts, OpenSearch};
 use serde_json::{Value, json};
 
+/// What is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Measurement {
+    /// Root updates at a steady rate: changes per second, and for how many seconds.
+    Latency { rate: u32, seconds: u32 },
+    /// One transaction of so many rows.
+    Transaction { rows: u32 },
+}
+
 /// Longest time that one document may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Between two looks at a document; bounds the resolution of the latencies.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
-
-#[derive(Parser)]
-#[command(about = "Measures the pipeline on real servers")]
-enum Command {
-    /// From commit to the document being readable by id, at a steady rate of root updates.
-    Latency {
-        /// Changes per second.
-        #[arg(long, default_value_t = 200)]
-        rate: u32,
-        /// How long.
-        #[arg(long, default_value_t = 30)]
-        seconds: u32,
-    },
-    /// One transaction over many rows: how long until all are documents, and memory.
-    Transaction {
-        /// Its rows.
-        #[arg(long, default_value_t = 1_000_000)]
-        rows: u32,
-    },
-}
 
 /// Rows before anything is measured.
 const ITEMS: u32 = 5_000;
@@ -52,12 +34,10 @@ INSERT INTO items SELECT i, 'Item ' || i, i % 100, NULL FROM generate_series(1, 
 
 const SCHEMA: &str = "version: 1\ntable: items\nfields:\n  - long: id\n  - text: title\n  - decimal: price\n  - keyword: note\n";
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    let command = Command::parse();
-    let stack = Stack::from_env()?;
+/// Runs the services on tables of their own, and prints a line of JSON.
+pub(crate) async fn measure(stack: &Stack, measurement: Measurement) -> Result<()> {
     let mut sandbox = Sandbox::new(
-        &stack,
+        stack,
         "bench",
         TABLES,
         vec![IndexFile::new("items", SCHEMA)],
@@ -67,9 +47,9 @@ async fn main() -> Result<()> {
     let capture = sandbox.capture().await?;
     let worker = sandbox.worker("worker").await?;
     sandbox.settled(&worker).await?;
-    let figures = match command {
-        Command::Latency { rate, seconds } => latency(&sandbox, rate, seconds).await?,
-        Command::Transaction { rows } => transaction(&sandbox, &worker, rows).await?,
+    let figures = match measurement {
+        Measurement::Latency { rate, seconds } => latency(&sandbox, rate, seconds).await?,
+        Measurement::Transaction { rows } => transaction(&sandbox, &worker, rows).await?,
     };
     let wrong = match sandbox.expect_equal(&worker, "items").await {
         Ok(()) => 0,

@@ -2,9 +2,12 @@
 //! In: the enabled indexes, the database's catalog. Out: their needs, and every finding.
 //! Must not: judge rights; only workers read the rows.
 
+use std::collections::BTreeSet;
+
 use definition::catalog::CATALOG_SQL;
 use definition::{Catalog, Diagnostics, Index, compile};
-use model::Needs;
+use model::{Needs, TableName};
+use runtime::postgres::Error;
 use tokio_postgres::Client;
 
 use crate::error::Transient;
@@ -24,9 +27,10 @@ pub struct Own {
 /// # Errors
 /// The database does not answer.
 pub async fn read(client: &Client, indexes: &[Index]) -> Result<Own, Transient> {
+    let failed = |error: Error| Transient::Postgres(error.to_string());
+    let catalog = catalog(client, indexes).await.map_err(failed)?;
     let mut own = Own::default();
     for index in indexes {
-        let catalog = catalog(client, index).await?;
         let found = definition::compile::check(&index.definition, &catalog);
         own.findings.extend(found.locate(&index.name, &index.spans));
         // Its errors are among the findings already.
@@ -37,23 +41,30 @@ pub async fn read(client: &Client, indexes: &[Index]) -> Result<Own, Transient> 
     Ok(own)
 }
 
-async fn catalog(client: &Client, index: &Index) -> Result<Catalog, Transient> {
-    let names = definition::compile::tables(&index.definition);
+/// Every table that these indexes name.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn catalog(client: &Client, indexes: &[Index]) -> Result<Catalog, Error> {
+    const DOING: &str = "cannot read the catalog";
+    let failed = |error: tokio_postgres::Error| Error::from_sql(DOING, &error);
+    let names: BTreeSet<TableName> = indexes
+        .iter()
+        .flat_map(|index| definition::compile::tables(&index.definition))
+        .collect();
     let (schemas, tables): (Vec<&str>, Vec<&str>) = names
         .iter()
         .map(|table| (table.schema.as_str(), table.name.as_str()))
         .unzip();
-    let failed = |error: &dyn std::fmt::Display| {
-        Transient::Postgres(format!("cannot read the catalog: {error}"))
-    };
     let rows = client
         .query(CATALOG_SQL, &[&schemas, &tables])
         .await
-        .map_err(|error| failed(&error))?;
+        .map_err(failed)?;
     let texts: Vec<String> = rows
         .iter()
         .map(|row| row.try_get(0))
         .collect::<Result<_, _>>()
-        .map_err(|error| failed(&error))?;
-    Catalog::from_rows(texts.iter().map(String::as_str)).map_err(|error| failed(&error))
+        .map_err(failed)?;
+    Catalog::from_rows(texts.iter().map(String::as_str))
+        .map_err(|error| Error::unreadable(DOING, &error))
 }

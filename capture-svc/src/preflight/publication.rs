@@ -133,9 +133,21 @@ impl Lack<'_> {
 
 pub(super) fn judge(preflight: &Preflight, report: &mut Report) {
     let publication = preflight.settings.publication_word();
+    let is_missing = preflight.facts.publication.is_none();
     for lack in lacks(preflight) {
-        let sql = lack.sql(&publication, |table| word(&table.name));
         let mends = lack.mends(preflight);
+        // They come with the publication, by one statement; but a table that is not the role's
+        // has to be added by somebody else although the role makes the publication.
+        let comes_along = mends || !Lack::Publication.mends(preflight);
+        if is_missing && comes_along && matches!(lack, Lack::Table(_)) {
+            continue;
+        }
+        let sql = match lack {
+            Lack::Publication => whole(preflight, &publication),
+            Lack::ViaRoot | Lack::Operations(_) | Lack::Table(_) => {
+                lack.sql(&publication, |table| word(&table.name))
+            }
+        };
         let codes = match lack {
             Lack::Publication | Lack::Table(_) => MISSING,
             Lack::ViaRoot | Lack::Operations(_) => OPTIONS,
@@ -158,6 +170,19 @@ pub(super) fn judge(preflight: &Preflight, report: &mut Report) {
         }
     }
     judge_leaves(preflight, existing, report);
+}
+
+/// The statement that makes the publication with every table, for people.
+fn whole(preflight: &Preflight, publication: &str) -> String {
+    let tables: Vec<String> = preflight
+        .streamed()
+        .map(|(table, _)| word(&table.name))
+        .collect();
+    let of = match tables.as_slice() {
+        [] => String::new(),
+        tables => format!(" FOR TABLE {}", tables.join(", ")),
+    };
+    format!("CREATE PUBLICATION {publication}{of} WITH (publish_via_partition_root = true);")
 }
 
 /// A row filter hides changes; a column list hides columns.

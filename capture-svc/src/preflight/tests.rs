@@ -307,8 +307,10 @@ fn a_publication_is_made_or_extended_when_the_role_may() {
         ..publication()
     };
     for (publication, may_create, owned, expected) in [
-        (None, true, true, &["W402", "W402"][..]),
-        (None, false, true, &["E402", "E402"]),
+        // The table comes with the publication, unless it is somebody else's.
+        (None, true, true, &["W402"][..]),
+        (None, true, false, &["W402", "E402"]),
+        (None, false, true, &["E402"]),
         (Some(without()), false, true, &["W402"]),
         (Some(without()), false, false, &["E402"]),
         (
@@ -334,6 +336,18 @@ fn a_publication_is_made_or_extended_when_the_role_may() {
         manage_publication: false,
         ..settings()
     };
+    let missing = Facts {
+        publication: None,
+        tables: vec![orders()],
+        ..facts()
+    };
+    let report = preflight(by_hand.clone(), missing).report();
+    assert_eq!(
+        report.findings()[0].sql.as_deref(),
+        Some(
+            "CREATE PUBLICATION flusso FOR TABLE public.orders WITH (publish_via_partition_root = true);"
+        )
+    );
     let facts = Facts {
         publication: Some(without()),
         ..facts()

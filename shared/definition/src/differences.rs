@@ -215,11 +215,14 @@ pub fn render_human(differences: &[Difference], is_live: bool) -> String {
         let _ = writeln!(out, "\n{:<4} {}", row.id, row.what);
         let _ = writeln!(out, "     there  {}", row.there);
         let _ = writeln!(out, "     here   {}", row.here);
-        for spot in spots.iter().take(MOST_PLACES) {
-            let _ = writeln!(out, "       --> {spot}");
+        // One place can concern several indexes.
+        let mut places: Vec<String> = spots.iter().map(ToString::to_string).collect();
+        places.dedup();
+        for place in places.iter().take(MOST_PLACES) {
+            let _ = writeln!(out, "       --> {place}");
         }
-        if let Some(more) = spots.len().checked_sub(MOST_PLACES).filter(|n| *n > 0) {
-            let _ = writeln!(out, "       ... and {more} more places");
+        if let Some(more) = places.len().checked_sub(MOST_PLACES).filter(|n| *n > 0) {
+            let _ = writeln!(out, "       ... and {more} more");
         }
     }
     if !is_live {

@@ -21,10 +21,12 @@ pub mod index;
 mod canonical;
 mod load;
 mod lock;
+pub mod editor;
 pub mod catalog;
 pub mod compile;
 pub mod mapping;
 pub mod differences;
+pub mod report;
 
 pub use canonical::{RENDERING, ReadError, definition_hash};
 pub use catalog::Catalog;

@@ -13,6 +13,7 @@ fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![
         root.join("src"),
+        root.join("../runtime/src"),
         root.join("../../capture-svc/src"),
         root.join("../../worker-svc/src"),
     ];

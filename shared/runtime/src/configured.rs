@@ -2,8 +2,12 @@
 //! In: sections of [`definition::Deployment`] and the environment. Out: settings with secrets resolved.
 //! Must hold: secrets are resolved here, at start, and nowhere earlier.
 
+mod asked;
+mod topics;
 mod unresolved;
 
+pub use asked::{identities, probed, server};
+pub use topics::{TopicPlan, topic_plan};
 pub use unresolved::{Part, unresolved};
 
 use definition::deployment::{self, Broker, Compression, Connection, ConnectionParameters, Source};

@@ -5,7 +5,7 @@
 //! The codes of the files (E1xx, E2xx) stand with their rules in `load` and `check`.
 
 /// Every number from 300 on, in order, with its meaning.
-pub const OF_SERVERS: [(u16, &str); 61] = [
+pub const OF_SERVERS: [(u16, &str); 63] = [
     (301, "a column's type is not accepted by the tag"),
     (302, "a table or column is not there"),
     (303, "a key is no key"),
@@ -22,6 +22,8 @@ pub const OF_SERVERS: [(u16, &str); 61] = [
     (321, "a routing column is generated"),
     (322, "the sides of a join cannot be compared"),
     (323, "the marker of soft_delete tells nothing apart"),
+    (324, "a value of the file is none of its column's type"),
+    (325, "a raw condition does not prepare"),
     (331, "no foreign key behind a join"),
     (
         332,

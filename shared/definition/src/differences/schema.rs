@@ -5,7 +5,7 @@ use model::{ColumnName, TableName};
 use super::config::IndexFile;
 use super::{File, Found, Input, entry, text, types};
 use crate::catalog::{Catalog, Column, Table};
-use crate::raw::{Entry, Node, RawValue, parse_yaml};
+use crate::raw::{Entry, Node, Number, parse_yaml};
 
 const SCALARS: [&str; 18] = [
     "text",
@@ -350,9 +350,9 @@ impl<'a> Walk<'a, '_> {
             let Some(value) = entry(filter, "value") else {
                 continue;
             };
-            let may_be_cut = match &value.value.value {
-                RawValue::List(items) => items.iter().any(may_be_cut),
-                _ => may_be_cut(&value.value),
+            let may_be_cut = match value.value.list() {
+                Some(items) => items.iter().any(may_be_cut),
+                None => may_be_cut(&value.value),
             };
             let column = text(filter, "column")
                 .and_then(|name| table?.column(&ColumnName::new(identifier(name))));
@@ -383,11 +383,8 @@ fn has_variants(node: &Node) -> bool {
 
 /// Text, or a number with a fraction: a whole number fits, or is refused.
 fn may_be_cut(node: &Node) -> bool {
-    match &node.value {
-        RawValue::Text(_) => true,
-        RawValue::Number(number) => number.written.contains(['.', 'e', 'E']),
-        _ => false,
-    }
+    let is_fraction = |number: &Number| number.written.contains(['.', 'e', 'E']);
+    node.text().is_some() || node.number().is_some_and(is_fraction)
 }
 
 /// Whether a condition can be neither true nor false.

@@ -98,7 +98,7 @@ fn differences(changes: &[Change]) -> Vec<Difference> {
             Top(text) => config = format!("{text}\n{config}"),
             Field(text) => {
                 let text = text.replace("$ORDERS", ORDERS);
-                schema.push_str(&format!("  - {{ {text} }}\n"));
+                schema.extend(["  - { ", text.as_str(), " }\n"]);
             }
             Schema(text) => schema = schema.replacen("fields:", &format!("{text}\nfields:"), 1),
             Variable(name, value) => {

@@ -139,6 +139,12 @@ impl Error {
         Self::new(kind, doing, message)
     }
 
+    /// An answer of the server that is not of the form that was asked for.
+    #[must_use]
+    pub fn unreadable(doing: impl Into<String>, error: &dyn std::error::Error) -> Self {
+        Self::new(ErrorKind::Unexpected, doing, error.to_string())
+    }
+
     /// The error of connecting: also tells a missing password from other trouble.
     pub(crate) fn from_startup(
         doing: impl Into<String>,

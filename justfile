@@ -35,6 +35,10 @@ soak-language count="3000" *args:
     cargo build --release --locked --package integration --bin language
     set -a; . .stack/env; cargo run --release --locked --package integration --bin language -- {{count}} {{args}}
 
+# Random and broken configuration files, for ten minutes or as long as told: `just fuzz 60`.
+fuzz seconds="600":
+    FUZZ_SECONDS={{seconds}} cargo test --release --locked --package definition --test never_panics -- --ignored --nocapture fuzz_for_long
+
 # Format the code.
 fmt:
     cargo fmt --all

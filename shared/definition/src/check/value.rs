@@ -350,6 +350,9 @@ pub(super) fn as_secret(
     } else {
         None
     };
+    if secret.is_none() {
+        reader.secrets.push(node.span.clone());
+    }
     // A wrong key inside has been told of already.
     if secret.is_none() && reader.findings.len() == before {
         wrong(

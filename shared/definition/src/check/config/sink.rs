@@ -363,6 +363,11 @@ impl Walk<'_> {
                     .error_help("E213", &entry.key_span, message, help);
                 continue;
             }
+            if has_date(&entry.value) {
+                let message = format!("{label}.{name} cannot be a date");
+                value::wrong(&mut self.reader, &entry.value, message, "write it as text");
+                continue;
+            }
             match entry.value.to_json() {
                 Ok(value) => {
                     if settings.insert(name.clone(), value).is_some() {
@@ -381,6 +386,17 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+/// Whether a value is or holds one of TOML's dates, which JSON has not.
+fn has_date(node: &Node) -> bool {
+    matches!(node.value, RawValue::DateTime(_))
+        || node.list().unwrap_or_default().iter().any(has_date)
+        || node
+            .map()
+            .unwrap_or_default()
+            .iter()
+            .any(|entry| has_date(&entry.value))
 }
 
 /// Bytes of `key`, where less than 1 counts as 1.

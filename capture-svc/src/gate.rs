@@ -42,11 +42,23 @@ pub struct Holder {
 /// What the gating groups have made durable.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Durable {
-    /// Everything below is durable in every gating sink. `None` when no feed gates, or one has
-    /// not said.
+    /// Everything below is durable in every gating sink. `None` when one has not said, and when
+    /// no feed gates.
     pub lsn: Option<Lsn>,
+    /// No feed gates: none was announced yet, or all are disabled or retired. One that is announced
+    /// later starts from the topic's end or from positions that Kafka has.
+    pub nobody_gates: bool,
     /// Per group, its lowest partition; those that have not said come first, then the lowest.
     pub held_back_by: Vec<Holder>,
+}
+
+impl Durable {
+    /// What bounds the slot, where `broker` is what Kafka has in every partition: WAL is not kept
+    /// for a sink that nobody feeds.
+    #[must_use]
+    pub fn in_sinks(&self, broker: Option<Lsn>) -> Option<Lsn> {
+        if self.nobody_gates { broker } else { self.lsn }
+    }
 }
 
 /// The minimum over groups and partitions. `groups` holds every gating group, also those that
@@ -60,7 +72,11 @@ pub fn minimum(groups: &BTreeMap<String, GroupOffsets>, partitions: u32, epoch: 
     // `None` sorts before every LSN.
     held_back_by.sort_by_key(|holder| holder.durable);
     let lsn = held_back_by.first().and_then(|holder| holder.durable);
-    Durable { lsn, held_back_by }
+    Durable {
+        lsn,
+        nobody_gates: groups.is_empty(),
+        held_back_by,
+    }
 }
 
 fn lowest(group: &str, offsets: &GroupOffsets, partitions: u32, epoch: Epoch) -> Option<Holder> {
@@ -131,8 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn c1_no_gating_feed_means_nothing_is_confirmed() {
-        assert_eq!(minimum_of(&[]).lsn, None);
+    fn c1_without_a_gating_feed_what_kafka_has_bounds_the_slot() {
+        let kafka_has = Some(Lsn::new(70));
+        assert_eq!(minimum_of(&[]).in_sinks(kafka_has), kafka_has);
+        // One that gates and has said nothing holds everything, and before the first look
+        // nobody knows.
+        let silent = minimum_of(&[("a", GroupOffsets::new())]);
+        assert_eq!(silent.in_sinks(kafka_has), None);
+        assert_eq!(Durable::default().in_sinks(kafka_has), None);
     }
 
     #[test]

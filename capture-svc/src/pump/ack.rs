@@ -21,7 +21,7 @@ impl<S: ReplicationStream> Pump<S> {
             .lowest_tail(self.partitions)
             .map(|position| position.lsn);
         let bounds = Bounds {
-            sinks: observed.durable.lsn,
+            sinks: observed.durable.in_sinks(broker),
             broker,
             received,
         };

@@ -152,6 +152,10 @@ impl Connector {
                 ))
                 .await?;
         }
+        let words = own::announcements(control.state(), config.topics.prefix(), &own, epoch);
+        for word in words {
+            control.announce(word).await?;
+        }
         Ok(Found {
             sql,
             tables: prepared.tables,

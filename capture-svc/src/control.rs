@@ -255,7 +255,8 @@ impl ControlState {
         self.served.get(group)
     }
 
-    fn living(&self) -> impl Iterator<Item = (&str, &Feed)> {
+    /// The feeds that are not retired, by group.
+    pub fn living(&self) -> impl Iterator<Item = (&str, &Feed)> {
         self.feeds
             .iter()
             .filter(|(_, feed)| feed.state != FeedState::Retired)

@@ -2,6 +2,10 @@
 //! In: the enabled indexes, the database's catalog. Out: their needs, and every finding.
 //! Must not: judge rights; only workers read the rows.
 
+mod promise;
+
+pub use promise::announcements;
+
 use std::collections::BTreeSet;
 
 use definition::catalog::CATALOG_SQL;

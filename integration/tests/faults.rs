@@ -1,5 +1,6 @@
 //! What the product survives. Every test shows that its fault happened.
 
+mod audit;
 mod kills;
 mod outages;
 mod refusals;

@@ -1,9 +1,11 @@
-//! The oracle itself, against documents that were written by hand from the words of the reference.
+//! The oracle itself, against documents that were written by hand from the words of the reference;
+//! and the product against the oracle, on the same files.
 
 mod documents;
 mod example;
 mod filters;
 mod joins;
+mod product;
 mod values;
 
 use anyhow::{Context, Result, ensure};
@@ -39,11 +41,25 @@ async fn in_database(
     outcome
 }
 
+/// The truth, once the product has said the same.
+async fn documents_of(schema: &str, rows: &mut Client) -> Result<Documents> {
+    let truth = oracle::documents(schema, rows)
+        .await
+        .with_context(|| format!("oracle: {schema}"))?;
+    let found = product::documents(schema, rows)
+        .await
+        .with_context(|| format!("product: {schema}"))?;
+    let comparison = oracle::compare_documents(&truth, &found);
+    ensure!(
+        comparison.is_equal(),
+        "the product differs: {comparison}\n{schema}"
+    );
+    Ok(truth)
+}
+
 /// The documents must be exactly these: (id, JSON).
 async fn expect(rows: &mut Client, schema: &str, expected: &[(&str, &str)]) -> Result<()> {
-    let documents = oracle::documents(schema, rows)
-        .await
-        .with_context(|| schema.to_owned())?;
+    let documents = documents_of(schema, rows).await?;
     let mut wrong = Vec::new();
     for (id, text) in expected {
         let right = Json::parse(text).with_context(|| (*text).to_owned())?;

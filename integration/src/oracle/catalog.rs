@@ -67,6 +67,19 @@ pub(super) struct Column {
     pub(super) kind: Rc<Type>,
     /// Equal means equal bytes: no collation that says otherwise.
     pub(super) is_bytewise: bool,
+    is_domain: bool,
+}
+
+impl Column {
+    /// The column as an operand, after `prefix`. Some operators do not see through a domain.
+    pub(super) fn operand(&self, prefix: &str) -> String {
+        let column = format!("{prefix}{}", quoted(&self.name));
+        if self.is_domain {
+            format!("CAST({column} AS {})", self.kind.sql())
+        } else {
+            column
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -166,6 +179,7 @@ pub(super) async fn describe(
             name: cell(&row, 1).to_owned(),
             kind: types.resolve(cell(&row, 2))?,
             is_bytewise: cell(&row, 3) != "f",
+            is_domain: types.is_domain(cell(&row, 2)),
         };
         described
             .entry(name_of(&row)?)
@@ -200,6 +214,10 @@ fn cell(row: &[Option<String>], at: usize) -> &str {
 struct TypeRows(HashMap<String, Vec<Option<String>>>);
 
 impl TypeRows {
+    fn is_domain(&self, oid: &str) -> bool {
+        self.0.get(oid).is_some_and(|row| cell(row, 3) == "d")
+    }
+
     fn resolve(&self, oid: &str) -> Result<Rc<Type>> {
         let row = self
             .0

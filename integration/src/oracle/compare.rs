@@ -60,10 +60,13 @@ impl fmt::Display for Comparison {
             write!(f, "\n  extra   {id}")?;
         }
         for (id, expected, found) in stale.iter().take(SHOWN) {
-            write!(
-                f,
-                "\n  stale   {id}\n    expected {expected}\n    found    {found}"
-            )?;
+            write!(f, "\n  stale   {id}")?;
+            for (path, expected, found) in expected.differences(found).iter().take(SHOWN) {
+                write!(
+                    f,
+                    "\n    {path}\n      expected {expected}\n      found    {found}"
+                )?;
+            }
         }
         Ok(())
     }

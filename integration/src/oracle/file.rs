@@ -106,8 +106,8 @@ impl Node {
             Self::Scalar { text, plain: false } => Json::String(text.clone()),
             Self::Scalar { text, plain: true } => match text.as_str() {
                 "" | "~" | "null" | "Null" | "NULL" => Json::Null,
-                "true" => Json::Bool(true),
-                "false" => Json::Bool(false),
+                "true" | "True" | "TRUE" => Json::Bool(true),
+                "false" | "False" | "FALSE" => Json::Bool(false),
                 _ => number(text)?.unwrap_or_else(|| Json::String(text.clone())),
             },
         })

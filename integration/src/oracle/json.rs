@@ -73,6 +73,36 @@ impl Json {
         }
     }
 
+    /// Where `found` is not what this, the truth, says: (path, truth, found), outermost places
+    /// that differ as a whole. Empty when it [`Json::fits`].
+    #[must_use]
+    pub fn differences(&self, found: &Self) -> Vec<(String, Self, Self)> {
+        let mut differences = Vec::new();
+        self.differ("", found, &mut differences);
+        differences
+    }
+
+    fn differ(&self, path: &str, found: &Self, differences: &mut Vec<(String, Self, Self)>) {
+        match (self, found) {
+            (Self::Object(left), Self::Object(right)) if same_names(left, right) => {
+                for (at, (name, value)) in left.iter().enumerate() {
+                    if let Some((_, other)) = right.get(at) {
+                        value.differ(&format!("{path}.{name}"), other, differences);
+                    }
+                }
+            }
+            (Self::Array(left), Self::Array(right)) if left.len() == right.len() => {
+                for (at, value) in left.iter().enumerate() {
+                    if let Some(other) = right.get(at) {
+                        value.differ(&format!("{path}[{at}]"), other, differences);
+                    }
+                }
+            }
+            _ if self.fits(found) => {}
+            _ => differences.push((path.to_owned(), self.clone(), found.clone())),
+        }
+    }
+
     /// Whether `found` is what this, the truth, says.
     #[must_use]
     pub fn fits(&self, found: &Self) -> bool {
@@ -97,6 +127,12 @@ impl Json {
             _ => self == found,
         }
     }
+}
+
+fn same_names(left: &[(String, Json)], right: &[(String, Json)]) -> bool {
+    left.iter()
+        .map(|(name, _)| name)
+        .eq(right.iter().map(|(name, _)| name))
 }
 
 impl fmt::Display for Json {

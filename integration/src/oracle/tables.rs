@@ -7,7 +7,7 @@ use std::rc::Rc;
 use anyhow::{Context, Result, ensure};
 use tokio_postgres::Transaction;
 
-use super::catalog::{Column, Described, Name, Rows, Type, ask, quoted};
+use super::catalog::{Column, Described, Kind, Name, Rows, Type, ask, quoted};
 use super::shape::TableAt;
 
 /// A place in a row: its columns come first, then the answers to questions.
@@ -41,6 +41,11 @@ impl Asked {
     pub(super) fn column(&self, name: &str) -> Result<(Slot, Rc<Type>)> {
         let (at, column) = self.find(name)?;
         Ok((at, Rc::clone(&column.kind)))
+    }
+
+    /// What stands for a column in a condition.
+    pub(super) fn operand(&self, name: &str) -> Result<String> {
+        Ok(self.find(name)?.1.operand(""))
     }
 
     fn find(&self, name: &str) -> Result<(Slot, &Column)> {
@@ -120,6 +125,7 @@ impl Meeting {
                 Equality::Number
             }
             Some((one, other)) if SAME.contains(&one) && one == other => Equality::Text,
+            None if left.kind == right.kind && left.kind.kind == Kind::Enum => Equality::Text,
             Some((one, other))
                 if TEXTS.contains(&one)
                     && TEXTS.contains(&other)
@@ -134,7 +140,7 @@ impl Meeting {
             left: left_slot,
             right: right_slot,
             equality,
-            sql: format!("l.{} = r.{}", quoted(own), quoted(theirs)),
+            sql: format!("{} = {}", left.operand("l."), right.operand("r.")),
         })
     }
 }

@@ -99,7 +99,7 @@ impl Reading {
 }
 
 fn trimmed(value: Json) -> Json {
-    /// White space of ASCII, the vertical tab included.
+    /// White space of ASCII, the vertical tab too.
     const BLANK: [char; 6] = [' ', '\t', '\n', '\u{b}', '\u{c}', '\r'];
     match value {
         Json::String(text) => Json::String(text.trim_matches(BLANK).to_owned()),

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};
-use integration::oracle::{self, Json};
+use integration::oracle::Json;
 
-use super::in_database;
+use super::{documents_of, in_database};
 
 /// Types that the rows below use.
 const TYPES: &str = "
@@ -230,6 +230,10 @@ const ROWS: &[Case] = &[
     ("money", "decimal, default: 7.5", "NULL", "7.50"),
     ("bytea", "binary, default: 'foo'", "NULL", r#""Zm9v""#),
     ("jsonb", "json, default: '{\"a\": 1}'", "NULL", r#"{"a": 1}"#),
+    ("text", "text, default: 007", "NULL", r#""007""#),
+    ("text", "text, default: 1.50", "NULL", r#""1.50""#),
+    ("numeric", "decimal, default: 12345678901234567890.120", "NULL", "12345678901234567890.120"),
+    ("jsonb", "json, default: 1", "'null'", "1"),
     ("int4[]", "integer, default: 1", "NULL", "null"),
     ("text", "text, required: true", "NULL", "null"),
 ];
@@ -255,7 +259,7 @@ async fn every_row_of_the_value_table_is_written_as_the_reference_says() -> Resu
     in_database(&tables, async |rows| {
         // WHEN the oracle builds it
         let schema = format!("version: 1\ntable: t\nfields:\n{fields}");
-        let documents = oracle::documents(&schema, rows).await?;
+        let documents = documents_of(&schema, rows).await?;
         let document = documents.get("1").context("no document")?;
         // THEN each field is as the reference says
         let mut wrong = Vec::new();

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::super::catalog::{literal, quoted};
+use super::super::catalog::literal;
 use super::super::file::{Node, identifier};
 use super::super::tables::Slot;
 use super::{Maker, SoftDelete, TableAt};
@@ -38,7 +38,7 @@ impl Maker {
         }
         let name = identifier(filter.needed("column")?);
         let (_, kind) = self.asked(at)?.column(&name)?;
-        let column = quoted(&name);
+        let column = self.asked(at)?.operand(&name)?;
         // The name of the catalog carries no length modifier: the value is taken as written.
         let typed = |value: &Node| -> Result<String> {
             let text = value.scalar().context("a filter value that is no scalar")?;

@@ -226,6 +226,8 @@ impl Walk<'_> {
             "FLUSSO_SKIP_BACKFILL",
             "FLUSSO_QUEUE_CAPACITY",
             "FLUSSO_LAG_POLL_SECS",
+            "FLUSSO_DESIGN_ADDRESS",
+            "FLUSSO_DESIGN_NO_OPEN",
         ]
         .into_iter()
         .filter(|name| self.variable(name).is_some())

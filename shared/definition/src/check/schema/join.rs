@@ -151,18 +151,29 @@ impl Walk<'_> {
     ) -> Option<AggregateFunction> {
         match figure {
             Figure::Count => {
-                if let Some(entry) = draft.table.peek("column") {
-                    draft.table.hide("column");
-                    self.reader.warning(
-                        "W217",
-                        &entry.key_span,
-                        "count counts rows: `column` is ignored",
-                        "remove it; filter with is_not_null to count values",
-                    );
-                }
+                self.ignored(
+                    draft,
+                    "column",
+                    "count counts rows: `column` is ignored",
+                    "remove it; filter with is_not_null to count values",
+                );
+                self.ignored(
+                    draft,
+                    "value_type",
+                    "count is a long: `value_type` is ignored",
+                    "remove it",
+                );
                 Some(AggregateFunction::Count)
             }
-            Figure::Avg => self.needed_column(draft).map(AggregateFunction::Avg),
+            Figure::Avg => {
+                self.ignored(
+                    draft,
+                    "value_type",
+                    "avg is a double: `value_type` is ignored",
+                    "remove it",
+                );
+                self.needed_column(draft).map(AggregateFunction::Avg)
+            }
             Figure::Sum | Figure::Min | Figure::Max => {
                 let column = self.needed_column(draft);
                 let tag = self.result_tag(draft, "value_type");
@@ -196,6 +207,14 @@ impl Walk<'_> {
                     element,
                 })
             }
+        }
+    }
+
+    /// A key that flusso 0.15 took and did not read.
+    fn ignored(&mut self, draft: &mut Draft<'_>, key: &'static str, message: &str, help: &str) {
+        if let Some(entry) = draft.table.peek(key) {
+            draft.table.hide(key);
+            self.reader.warning("W217", &entry.key_span, message, help);
         }
     }
 

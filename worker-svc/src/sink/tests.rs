@@ -299,3 +299,23 @@ fn bad_addresses_and_headers_are_refused_at_start() {
     options.urls.clear();
     assert!(Sink::new(&options).is_err());
 }
+
+#[tokio::test]
+async fn each_address_is_asked_whether_it_can_analyze_by_icu() {
+    // GIVEN two nodes, the second without the plugin.
+    let with = Loopback::start([answer(200, r#"{"tokens":[]}"#)]).await;
+    let reason = "failed to find global tokenizer under [icu_tokenizer]";
+    let error =
+        json!({"error": {"type": "illegal_argument_exception", "reason": reason}, "status": 400});
+    let without = Loopback::start([answer(400, error)]).await;
+    let mut options = Options::for_url(&with.url);
+    options.urls.push(Secret::new(&*without.url));
+    // WHEN
+    let lacks = Sink::new(&options).unwrap().lacks_icu().await.unwrap();
+    // THEN
+    assert!(lacks.unwrap().contains(reason));
+    let asked: serde_json::Value = serde_json::from_slice(&with.seen()[0].body).unwrap();
+    assert_eq!(with.seen()[0].line, "POST /_analyze");
+    assert_eq!(asked["tokenizer"], "icu_tokenizer");
+    assert_eq!(asked["filter"], json!(["icu_normalizer", "icu_folding"]));
+}

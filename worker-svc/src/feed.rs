@@ -12,6 +12,7 @@
 //! ```
 
 mod broker;
+mod nulled;
 mod refusals;
 mod report;
 mod room;
@@ -33,6 +34,7 @@ use runtime::shutdown::Shutdown;
 use tokio::sync::watch;
 
 pub use broker::{Broker, KafkaBroker};
+pub use nulled::Nulled;
 pub use refusals::Refusals;
 pub use report::Report;
 pub use slots::{ChunkSlots, Limits};

@@ -129,7 +129,7 @@ impl Metrics {
         );
         let nulled_values = registered(
             &mut registry,
-            "nulled_values",
+            "values_nulled",
             "Values that JSON or the index cannot hold, written as null",
         );
         let builds_dropped = registered(

@@ -36,8 +36,8 @@ use worker_svc::coordinate::Control;
 use worker_svc::dead_letter::DeadLetters;
 use worker_svc::fanout::Fanout;
 use worker_svc::feed::{
-    Broker, ChunkSlots, Feed, FeedEnd, FeedState, KafkaBroker, Limits, Parts, Refusals, Report,
-    Worker, Writer,
+    Broker, ChunkSlots, Feed, FeedEnd, FeedState, KafkaBroker, Limits, Nulled, Parts, Refusals,
+    Report, Worker, Writer,
 };
 use worker_svc::metrics::{FeedMetrics, Metrics};
 use worker_svc::registry::{GenerationRecord, Incarnations, Registry};
@@ -397,6 +397,7 @@ impl Stage {
             registry: self.registry.clone(),
             metrics: self.metrics.clone(),
             shutdown: shutdown.clone(),
+            nulled: Nulled::new(),
             block_bytes: 0.into(),
         });
         let (report_to, report) = watch::channel(Report::default());

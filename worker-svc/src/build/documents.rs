@@ -20,6 +20,7 @@ pub struct Built {
     pub documents: Vec<Document>,
     arena: Vec<u8>,
     nulled: u64,
+    nulled_in: Option<String>,
 }
 
 /// One document.
@@ -43,6 +44,7 @@ impl Built {
             documents: Vec::new(),
             arena: Vec::new(),
             nulled: 0,
+            nulled_in: None,
         }
     }
 
@@ -51,7 +53,11 @@ impl Built {
         let body = body.map(|bytes| {
             let start = self.arena.len();
             self.arena.extend_from_slice(bytes);
-            self.nulled = self.nulled.saturating_add(marked_nulls(bytes));
+            let nulled = marked_nulls(bytes);
+            if nulled > 0 && self.nulled_in.is_none() {
+                self.nulled_in = Some(id.clone());
+            }
+            self.nulled = self.nulled.saturating_add(nulled);
             start..self.arena.len()
         });
         self.documents.push(Document { id, key, body });
@@ -76,6 +82,12 @@ impl Built {
         self.nulled
     }
 
+    /// The id of a document with such a value.
+    #[must_use]
+    pub fn nulled_in(&self) -> Option<&str> {
+        self.nulled_in.as_deref()
+    }
+
     /// The bytes of a document; `None` for a deletion.
     #[must_use]
     pub fn body(&self, document: &Document) -> Option<&[u8]> {
@@ -96,19 +108,10 @@ impl Built {
     }
 }
 
-/// The build statement marks a value that had to become null by a TAB before `null`. A
-/// raw TAB cannot stand inside a JSON string, and no other TAB is written by Postgres
-/// outside a `json` column's own text.
+/// The build statement marks a value that had to become null by a TAB before it: before
+/// `null`, or before the default that stands for it. A raw TAB cannot stand inside a JSON
+/// string, and the statement writes no other: those of a `json` column's own text are blanks.
 fn marked_nulls(bytes: &[u8]) -> u64 {
-    const MARK: &[u8] = b"\tnull";
-    let mut found = 0_u64;
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'\t') {
-        rest = rest.get(at..).unwrap_or_default();
-        if rest.starts_with(MARK) {
-            found = found.saturating_add(1);
-        }
-        rest = rest.get(1..).unwrap_or_default();
-    }
-    found
+    let marks = bytes.iter().filter(|byte| **byte == b'\t').count();
+    u64::try_from(marks).unwrap_or(u64::MAX)
 }

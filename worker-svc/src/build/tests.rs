@@ -83,11 +83,11 @@ fn documents_are_bytes_in_one_arena_and_marked_nulls_are_counted() {
     built.push(
         String::from("a"),
         Vec::new(),
-        Some(b"{\"x\":\tnull,\"y\":null,\"z\":\t\tnull}"),
+        Some(b"{\"x\":\tnull,\"y\":null,\"z\":\t1.5}"),
     );
     built.push(String::from("b"), Vec::new(), None);
     built.push(String::from("c"), Vec::new(), Some(b"{}"));
-    assert_eq!(built.nulled(), 2);
+    assert_eq!((built.nulled(), built.nulled_in()), (2, Some("a")));
     let bodies: Vec<_> = built
         .documents
         .iter()

@@ -20,6 +20,7 @@ use model::{Change, Chunk, ChunkCause, RecordPosition, Stage, Violation, Work as
 use runtime::retry::{Backoff, Policy, Waited};
 use runtime::shutdown::Shutdown;
 
+use super::nulled::Nulled;
 use super::refusals::Refusals;
 use super::status::{Hindrance, Line};
 use super::write::{Writer, Written};
@@ -108,6 +109,8 @@ pub struct Worker {
     pub metrics: FeedMetrics,
     /// The feed's stop.
     pub shutdown: Shutdown,
+    /// Says that values became null.
+    pub nulled: Nulled,
     /// Bytes of documents per block of the root table, as learned; 0 before the first.
     pub block_bytes: AtomicUsize,
 }
@@ -334,6 +337,7 @@ impl Doing<'_> {
     /// Writes what was built; what has to be built again becomes a step.
     async fn written(&mut self, built: &Built, steps: &mut Vec<Step>) -> Result<(), Halt> {
         self.worker.metrics.nulled(built.nulled());
+        self.worker.nulled.note(&self.worker.letters.group, built);
         let written = self
             .worker
             .writer

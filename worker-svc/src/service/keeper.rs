@@ -29,7 +29,7 @@ use crate::dead_letter::DeadLetters;
 use crate::error::{Definite, Transient, chain};
 use crate::fanout::Fanout;
 use crate::feed::{
-    self, ChunkSlots, Feed, FeedEnd, KafkaBroker, Limits, Refusals, Report, Worker, Writer,
+    self, ChunkSlots, Feed, FeedEnd, KafkaBroker, Limits, Nulled, Refusals, Report, Worker, Writer,
 };
 use crate::generation::{Step, may_resume};
 use crate::http::{Board, FeedLine};
@@ -432,6 +432,7 @@ impl Keeper {
             registry: context.registry.clone(),
             metrics,
             shutdown: shutdown.clone(),
+            nulled: Nulled::new(),
             block_bytes: AtomicUsize::new(0),
         }
     }

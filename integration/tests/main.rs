@@ -8,3 +8,4 @@ mod faults;
 mod flow;
 mod guarantees;
 mod shop;
+mod values;

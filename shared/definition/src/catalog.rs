@@ -208,6 +208,20 @@ pub struct ForeignKey {
     pub table: TableName,
 }
 
+impl Column {
+    /// `value`, of this column's type or of one over the same base, as an operand. Postgres has the
+    /// operators of enums, ranges and arrays once for all such types, and finds none for a domain
+    /// over one. Where there is no domain the cast is nothing, and an index serves either way.
+    #[must_use]
+    pub fn operand(&self, value: &str) -> String {
+        if self.is_array || self.base.kind != TypeKind::Base {
+            format!("({value})::{}", self.cast)
+        } else {
+            value.to_owned()
+        }
+    }
+}
+
 impl Table {
     /// A column by its exact name.
     #[must_use]

@@ -215,3 +215,10 @@ fn cast_of(table: &Table, column: &ColumnName) -> String {
         |column| column.cast.clone(),
     )
 }
+
+/// `value` as an operand beside values of a column: see [`crate::catalog::Column::operand`].
+fn operand(table: &Table, column: &ColumnName, value: &str) -> String {
+    table
+        .column(column)
+        .map_or_else(|| value.to_owned(), |column| column.operand(value))
+}

@@ -36,6 +36,12 @@ const TEXTS: &[Case] = &[
         r#""a b""#,
     ),
     (
+        "text",
+        "E'\\x0b\\x0cvav \\r'",
+        "keyword: _, transforms: [trim]",
+        r#""vav""#,
+    ),
+    (
         "char(4)",
         "'AB'",
         "keyword: _, transforms: [lowercase]",
@@ -279,6 +285,12 @@ const WHOLES: &[Case] = &[
         "'[2024-02-29 12:00+02,infinity)'",
         "custom: _, postgres: [tstzrange], opensearch: { type: date_range }",
         r#"{"gte":"2024-02-29T10:00:00+00:00"}"#,
+    ),
+    (
+        "int4range",
+        "'empty'",
+        "custom: _, postgres: [int4range], opensearch: { type: integer_range }, default: '[1,3)'",
+        r#"{"gte":1,"lt":3}"#,
     ),
     (
         "int4multirange",

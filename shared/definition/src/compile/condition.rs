@@ -27,19 +27,19 @@ pub(super) fn filters(filters: &[Filter], table: &Table, alias: &str) -> Option<
 
 fn filter(filter: &Filter, table: &Table, alias: &str) -> String {
     let (column, op) = match filter {
-        // Only the filtered table is in scope, bare or by its name.
+        // Only the filtered table is in scope, bare or by its name. The line break ends a comment.
         Filter::Raw(sql) => {
             return format!(
-                "(SELECT ({sql}) IS TRUE FROM (SELECT {alias}.*) AS {})",
+                "(SELECT ({sql}\n) IS TRUE FROM (SELECT {alias}.*) AS {})",
                 model::table::quote(&table.name.name)
             );
         }
         Filter::Column { column, op } => (column, op),
     };
+    let described = table.column(column);
     let sql = format!("{alias}.{}", column.sql());
-    let cast = table
-        .column(column)
-        .map_or("pg_catalog.text", |column| column.cast.as_str());
+    let sql = described.map_or_else(|| sql.clone(), |column| column.operand(&sql));
+    let cast = described.map_or("pg_catalog.text", |column| column.cast.as_str());
     let value = |value: &Value| format!("CAST({} AS {cast})", literal(value));
     let list = |values: &[Value]| values.iter().map(value).collect::<Vec<_>>().join(", ");
     let text = |text: &str| literal(&Value::String(text.to_owned()));

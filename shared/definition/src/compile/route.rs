@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use model::{ColumnName, TableName};
 
 use super::place::{Hop, Place};
-use super::{How, KeyColumn, Route, cast_of};
+use super::{How, KeyColumn, Route, cast_of, operand};
 
 /// The routes of every table; equal ones once.
 pub(super) fn routes(places: &[Place<'_>], key: &[KeyColumn]) -> BTreeMap<TableName, Vec<Route>> {
@@ -102,7 +102,14 @@ fn query(place: &Place<'_>, first: &Hop<'_>, key: &[KeyColumn]) -> String {
             .parent_columns
             .iter()
             .enumerate()
-            .filter_map(|(at, column)| Some(format!("p{n}.{} = {}", column.sql(), child.get(at)?)))
+            .filter_map(|(at, column)| {
+                let of_parent = format!("p{n}.{}", column.sql());
+                Some(format!(
+                    "{} = {}",
+                    operand(hop.parent, column, &of_parent),
+                    operand(hop.parent, column, child.get(at)?)
+                ))
+            })
             .collect();
         let _infallible = write!(
             sql,

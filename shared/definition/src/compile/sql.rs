@@ -6,7 +6,7 @@ mod group;
 use model::ColumnName;
 
 use super::place::Level;
-use super::{KeyColumn, cast_of, condition, key};
+use super::{KeyColumn, cast_of, condition, key, operand};
 
 /// The highest block number there is; it bounds an open-ended range.
 const LAST_BLOCK: u32 = u32::MAX - 1;
@@ -40,9 +40,10 @@ impl Statements {
         let matches: Vec<String> = keys
             .iter()
             .map(|key| {
+                let column = format!("{alias}.{}", key.name.sql());
                 format!(
-                    "{alias}.{} = r.{}::{}",
-                    key.name.sql(),
+                    "{} = r.{}::{}",
+                    operand(root.table, &key.name, &column),
                     requested(&keys, &key.name),
                     key.cast
                 )

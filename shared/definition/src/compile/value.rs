@@ -52,7 +52,8 @@ pub(super) fn render(kind: &FieldKind, info: &Column, column: &str) -> String {
                     &info.base,
                     &format!("{literal}::{}", info.cast),
                 );
-                let mut arms = format!("WHEN {column} IS NULL THEN to_json({other})");
+                let absent = absent(scalar, &info.base, column);
+                let mut arms = format!("WHEN {absent} THEN to_json({other})");
                 let unfit = unfit(scalar.tag, &info.base, column);
                 if unfit != "false" {
                     // Such a value is counted, though nothing is left null.
@@ -72,6 +73,18 @@ pub(super) fn render(kind: &FieldKind, info: &Column, column: &str) -> String {
         | FieldKind::HasMany(_)
         | FieldKind::ManyToMany(_)
         | FieldKind::Aggregate(_) => column.to_owned(),
+    }
+}
+
+/// Whether there is no value, so that a default stands in: an empty range is written as null, and
+/// so is the `null` that a JSON column can hold.
+fn absent(scalar: &Scalar, base: &BaseType, value: &str) -> String {
+    if custom::is_range(scalar, base) {
+        return format!("{value} IS NULL OR isempty({value})");
+    }
+    match base.name.as_str() {
+        name @ ("json" | "jsonb") => format!("{value} IS NULL OR {name}_typeof({value}) = 'null'"),
+        _ => format!("{value} IS NULL"),
     }
 }
 
@@ -181,10 +194,9 @@ fn moment(base: &BaseType, value: &str, infinite: &str) -> String {
         "timestamptz" => format!("({value} AT TIME ZONE 'UTC')"),
         _ => value.to_owned(),
     };
-    // What follows the year in the ordinary form: day, time, offset.
-    let rest = format!(
-        "to_char({plain}, '-MM-DD') || coalesce(substring({json} #>> '{{}}' FROM 'T[-0-9:.+]+'), '')"
-    );
+    // What follows the year in the ordinary form: day, time, offset. Not by to_char: it reads a
+    // date as a timestamp, and those end earlier.
+    let rest = format!("substring({json} #>> '{{}}' FROM '-.*[0-9]')");
     let year = format!("extract(year FROM {plain})::int");
     format!(
         "CASE WHEN {value} BETWEEN {first} AND {last} THEN {json} \
@@ -213,7 +225,8 @@ fn transformed(scalar: &Scalar, base: &BaseType, value: &str) -> String {
         .iter()
         .fold(start, |value, transform| match transform {
             Transform::Lowercase => format!("lower({value})"),
-            Transform::Trim => format!("btrim({value}, E' \\t\\n\\r\\f\\v')"),
+            // Postgres knows no \v: it would be the letter.
+            Transform::Trim => format!("btrim({value}, E' \\t\\n\\r\\f\\x0b')"),
         })
 }
 
@@ -236,8 +249,12 @@ pub(super) fn figure(function: &AggregateFunction, column: Option<&Column>, sql:
         (AggregateFunction::Avg(_), _) if money => format!("avg({sql}::numeric)"),
         (AggregateFunction::Avg(_), _) => format!("avg({sql})"),
         (AggregateFunction::Sum(..), _) => format!("sum({sql})"),
-        (AggregateFunction::Min(..), Some(column)) => end_of_order(&column.base, true, sql),
-        (AggregateFunction::Max(..), Some(column)) => end_of_order(&column.base, false, sql),
+        (AggregateFunction::Min(..), Some(column)) => {
+            end_of_order(&column.base, true, &column.operand(sql))
+        }
+        (AggregateFunction::Max(..), Some(column)) => {
+            end_of_order(&column.base, false, &column.operand(sql))
+        }
         (
             AggregateFunction::Min(..) | AggregateFunction::Max(..) | AggregateFunction::Ids { .. },
             _,

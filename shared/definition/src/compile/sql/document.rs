@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use model::ColumnName;
 
 use super::super::place::{Level, Meets, Member, MemberValue};
-use super::super::{condition, value};
+use super::super::{condition, operand, value};
 use super::group;
 use crate::catalog::Table;
 use crate::index::{Filter, Order};
@@ -170,7 +170,7 @@ impl Rows {
     ) -> Self {
         let alias = aliases.row();
         let mut conditions = match meets {
-            Meets::Columns { own, theirs, .. } => equal(&alias, theirs, outer, own),
+            Meets::Columns { own, theirs, .. } => equal((table, &alias), theirs, outer, own),
             Meets::Through {
                 junction,
                 own,
@@ -179,8 +179,8 @@ impl Rows {
                 theirs,
             } => {
                 let link = aliases.row();
-                let mut conditions = equal(&link, left, outer, own);
-                conditions.extend(equal(&link, right, &alias, theirs));
+                let mut conditions = equal((junction, &link), left, outer, own);
+                conditions.extend(equal((junction, &link), right, &alias, theirs));
                 vec![format!(
                     "EXISTS (SELECT FROM {} AS {link} WHERE {})",
                     junction.name.sql(),
@@ -208,19 +208,22 @@ impl Rows {
     }
 }
 
+/// Columns of the row `alias` of `table` equal those of the row `other`.
 fn equal(
-    left_alias: &str,
-    left: &[ColumnName],
-    right_alias: &str,
-    right: &[ColumnName],
+    (table, alias): (&Table, &str),
+    own: &[ColumnName],
+    other: &str,
+    theirs: &[ColumnName],
 ) -> Vec<String> {
-    left.iter()
+    own.iter()
         .enumerate()
         .filter_map(|(at, column)| {
+            let left = format!("{alias}.{}", column.sql());
+            let right = format!("{other}.{}", theirs.get(at)?.sql());
             Some(format!(
-                "{left_alias}.{} = {right_alias}.{}",
-                column.sql(),
-                right.get(at)?.sql()
+                "{} = {}",
+                operand(table, column, &left),
+                operand(table, column, &right)
             ))
         })
         .collect()

@@ -25,19 +25,44 @@ pub(super) fn render(scalar: &Scalar, base: &BaseType, value: &str) -> Option<St
     }
 }
 
-/// A range as its bounds; a side without one is left out, and an infinite moment is no bound.
+/// Whether the field is one range, written as its bounds.
+pub(super) fn is_range(scalar: &Scalar, base: &BaseType) -> bool {
+    let of_index = scalar
+        .custom
+        .as_ref()
+        .and_then(|custom| custom.opensearch.get("type")?.as_str());
+    base.kind == TypeKind::Range && of_index.is_some_and(|name| name.ends_with("_range"))
+}
+
+/// A range as its bounds. A side without one is left out, and infinity is no bound.
 fn range(base: &BaseType, value: &str) -> String {
     let subtype = base
         .name
         .trim_end_matches("range")
         .trim_end_matches("multi");
-    let has_moments = base.schema == "pg_catalog" && ["date", "ts", "tstz"].contains(&subtype);
+    let moments = match subtype {
+        "date" => Some("date"),
+        "ts" => Some("timestamp"),
+        "tstz" => Some("timestamptz"),
+        _ => None,
+    };
     let bound = |side: &str| {
         let bound = format!("{side}({value})");
-        if has_moments {
-            format!("CASE WHEN isfinite({bound}) THEN to_json({bound}) END")
-        } else {
-            format!("to_json({bound})")
+        match moments {
+            Some(name) if base.schema == "pg_catalog" => {
+                let of = BaseType {
+                    name: name.to_owned(),
+                    kind: TypeKind::Base,
+                    ..base.clone()
+                };
+                format!(
+                    "CASE WHEN {bound} IS NOT NULL THEN {} END",
+                    super::moment(&of, &bound, "NULL")
+                )
+            }
+            Some(_) | None => format!(
+                "CASE WHEN {bound}::text NOT IN ('NaN', 'Infinity', '-Infinity') THEN to_json({bound}) END"
+            ),
         }
     };
     format!(

@@ -15,8 +15,8 @@ pub(super) fn take_row(
 ) -> Tried<()> {
     let doing = "reading a built document";
     let n: i64 = row.try_get(0).map_err(failed(doing))?;
-    let requested: String = row.try_get(1).map_err(failed(doing))?;
-    let own: Option<String> = row.try_get(2).map_err(failed(doing))?;
+    let requested: &str = row.try_get(1).map_err(failed(doing))?;
+    let own: Option<&str> = row.try_get(2).map_err(failed(doing))?;
     let document: Option<&str> = row.try_get(3).map_err(failed(doing))?;
     let place = usize::try_from(n)
         .ok()
@@ -30,10 +30,12 @@ pub(super) fn take_row(
         // A key that finds a row of another text (citext, numeric scale): the requested id
         // must go, the row's own is written.
         Some(own) if own != requested => {
-            built.push(requested, key.0.clone(), None);
-            built.push(own, key.0, document.map(str::as_bytes));
+            built.push(requested.to_owned(), key.0.clone(), None);
+            built.push(own.to_owned(), key.0, document.map(str::as_bytes));
         }
-        Some(_) | None => built.push(requested, key.0, document.map(str::as_bytes)),
+        Some(_) | None => {
+            built.push(requested.to_owned(), key.0, document.map(str::as_bytes));
+        }
     }
     Ok(())
 }

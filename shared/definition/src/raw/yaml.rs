@@ -145,7 +145,10 @@ impl Builder<'_> {
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(&range),
             Event::Alias(anchor) => self.alias(anchor, range),
-            Event::UnresolvedAlias(_) => self.hole("this anchor is not defined", range),
+            Event::UnresolvedAlias(_) => {
+                self.hole("this anchor is not defined", range);
+                Ok(())
+            }
             Event::DocumentStart(..) if self.root.is_some() => {
                 Err(refused("a file holds one document", range))
             }
@@ -204,16 +207,16 @@ impl Builder<'_> {
     }
 
     /// Notes an error about a node, and puts nothing in its place.
-    fn hole(&mut self, message: &str, span: Range<usize>) -> Result<(), SyntaxError> {
+    fn hole(&mut self, message: &str, span: Range<usize>) {
         self.errors.push(refused(message, span.clone()));
         let value = RawValue::Null;
         self.place(Node { span, value });
-        Ok(())
     }
 
     fn alias(&mut self, anchor: usize, range: Range<usize>) -> Result<(), SyntaxError> {
         let Some(anchored) = self.anchors.get(&anchor) else {
-            return self.hole("an anchor cannot hold itself", range);
+            self.hole("an anchor cannot hold itself", range);
+            return Ok(());
         };
         let (nodes, depth) = (anchored.nodes, anchored.depth);
         if self.open.len().saturating_add(depth) > DEEPEST {

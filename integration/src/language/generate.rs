@@ -39,6 +39,7 @@ pub(super) fn plan(seed: u64, size: Size) -> Plan {
         rows: Vec::new(),
         indexes: Vec::new(),
         steps: Vec::new(),
+        cuts_tried: 0,
     };
     let mut schema = schema::Schema {
         dice: &mut dice,
@@ -88,3 +89,6 @@ fn pairs(own: &[usize], theirs: &[usize]) -> impl Iterator<Item = (usize, usize)
     #[expect(clippy::disallowed_methods, reason = "both sides are made together")]
     own.iter().copied().zip(theirs)
 }
+
+#[cfg(test)]
+mod tests;

@@ -353,7 +353,15 @@ impl Files<'_> {
                 let column = self.dice.pick(&of(&|ty| ty.base.sum().is_some()))?;
                 let sum = target.column(column).ty.base.sum()?;
                 aggregate.column = Some(column);
-                aggregate.result = self.dice.pick(sum.tags());
+                aggregate.result = if sum != Base::Money && self.dice.chance(10) {
+                    // Perhaps too narrow: a warning.
+                    Some(
+                        self.dice
+                            .word(["short", "integer", "long", "float", "double", "decimal"]),
+                    )
+                } else {
+                    self.dice.pick(sum.tags())
+                };
             }
             "min" | "max" => {
                 let has_order =

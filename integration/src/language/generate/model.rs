@@ -17,6 +17,8 @@ pub(in crate::language) struct Plan {
     pub(in crate::language) rows: Vec<Op>,
     pub(in crate::language) indexes: Vec<Index>,
     pub(in crate::language) steps: Vec<Transaction>,
+    /// How many ways to make it smaller were tried on the larger case that it was cut from.
+    pub(in crate::language) cuts_tried: usize,
 }
 
 #[derive(Clone, Debug)]

@@ -63,7 +63,7 @@ pub(super) fn scalar(dice: &mut Dice, plan: &Plan, column: &Column, at: usize) -
     Some(Scalar {
         tag,
         column: at,
-        required: dice.chance(12).then(|| dice.chance(60)),
+        required: dice.chance(18).then(|| dice.chance(60)),
         transforms,
         default,
         variants,

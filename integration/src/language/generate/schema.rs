@@ -391,6 +391,9 @@ impl Schema<'_> {
                 Base::Enum,
                 Base::Int8,
                 Base::Double,
+                Base::Real,
+                Base::Int2,
+                Base::Uuid,
                 Base::Date,
             ])
         } else {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::uses;
 use crate::language::generate::Plan;
-use crate::language::generate::model::{Field, Filter, Identity, Kind, Op};
+use crate::language::generate::model::{Field, Filter, Identity, Index, Kind, Op};
 
 /// One way to make a case smaller.
 #[derive(Clone, Debug)]
@@ -55,18 +55,6 @@ pub(super) enum Part {
     Variants,
 }
 
-const PARTS: [Part; 9] = [
-    Part::Filters,
-    Part::Filter(0),
-    Part::Order,
-    Part::Limit,
-    Part::SoftDelete,
-    Part::When,
-    Part::Default,
-    Part::Transforms,
-    Part::Variants,
-];
-
 /// Every cut, large ones first.
 pub(super) fn all(plan: &Plan) -> Vec<Cut> {
     let mut cuts = Vec::new();
@@ -102,11 +90,17 @@ pub(super) fn all(plan: &Plan) -> Vec<Cut> {
     ]);
     cuts.extend(ranges(statements, 1).map(Cut::Statements));
     cuts.extend(ranges(plan.rows.len(), 4).map(Cut::Rows));
-    for number in 0..plan.indexes.len() {
-        cuts.extend(PARTS.map(|part| Cut::Part(number, Vec::new(), part)));
+    for (number, index) in plan.indexes.iter().enumerate() {
+        let parts = Part::of_index(index).into_iter();
+        cuts.extend(parts.map(|part| Cut::Part(number, Vec::new(), part)));
     }
     for (number, path) in paths {
-        cuts.extend(PARTS.map(|part| Cut::Part(number, path.clone(), part)));
+        let index = plan.indexes.get(number);
+        let Some(field) = index.and_then(|index| field(&index.fields, &path)) else {
+            continue;
+        };
+        let parts = Part::of_field(&field.kind).into_iter();
+        cuts.extend(parts.map(|part| Cut::Part(number, path.clone(), part)));
     }
     for (number, table) in plan.tables.iter().enumerate() {
         cuts.extend((0..table.relations.len()).map(|relation| Cut::Constraint(number, relation)));
@@ -175,6 +169,16 @@ fn inner_mut(kind: &mut Kind) -> Option<&mut Vec<Field>> {
         Kind::Join(join) => Some(&mut join.fields),
         _ => None,
     }
+}
+
+/// The field at `path`.
+fn field<'f>(fields: &'f [Field], path: &[usize]) -> Option<&'f Field> {
+    let (first, rest) = path.split_first()?;
+    let found = fields.get(*first)?;
+    if rest.is_empty() {
+        return Some(found);
+    }
+    field(inner(&found.kind)?, rest)
 }
 
 /// The list that holds the field at `path`, and its place there.
@@ -326,6 +330,52 @@ fn undecorate(fields: &mut [Field], found: &mut bool) {
 }
 
 impl Part {
+    fn of_filters(filters: &[Filter]) -> Vec<Self> {
+        match filters.len() {
+            0 => Vec::new(),
+            1 => vec![Self::Filters],
+            count => std::iter::once(Self::Filters)
+                .chain((0..count).map(Self::Filter))
+                .collect(),
+        }
+    }
+
+    /// The parts that an index has.
+    fn of_index(index: &Index) -> Vec<Self> {
+        let mut parts = Self::of_filters(&index.filters);
+        if let Some(delete) = &index.soft_delete {
+            parts.push(Self::SoftDelete);
+            parts.extend((!delete.when.is_empty()).then_some(Self::When));
+        }
+        parts
+    }
+
+    /// The parts that a field has.
+    fn of_field(kind: &Kind) -> Vec<Self> {
+        match kind {
+            Kind::Scalar(scalar) => [
+                scalar.default.is_some().then_some(Self::Default),
+                (!scalar.transforms.is_empty()).then_some(Self::Transforms),
+                scalar.variants.is_some().then_some(Self::Variants),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            Kind::Join(join) => {
+                let mut parts = Self::of_filters(&join.filters);
+                parts.extend((!join.order_by.is_empty()).then_some(Self::Order));
+                parts.extend(join.limit.is_some().then_some(Self::Limit));
+                parts
+            }
+            Kind::Aggregate(aggregate) => Self::of_filters(&aggregate.filters),
+            Kind::Point { .. }
+            | Kind::PointColumn { .. }
+            | Kind::Map { .. }
+            | Kind::Object(_)
+            | Kind::Constant(_) => Vec::new(),
+        }
+    }
+
     fn cut(self, plan: &mut Plan, index: usize, path: &[usize]) -> bool {
         let Some(index) = plan.indexes.get_mut(index) else {
             return false;

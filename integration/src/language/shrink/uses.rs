@@ -152,17 +152,14 @@ pub(super) fn drop_columns(plan: &mut Plan) -> bool {
     }
     let mut dropped = false;
     for (at, table) in plan.tables.iter_mut().enumerate() {
+        let mut left = table.existing().count();
         for (number, column) in table.columns.iter_mut().enumerate() {
-            if !column.is_removed && !used.contains(&(at, number)) {
+            // A table without columns cannot be written to.
+            if !column.is_removed && !used.contains(&(at, number)) && left > 1 {
                 column.is_removed = true;
+                left -= 1;
                 dropped = true;
             }
-        }
-        // A table without columns cannot be written to.
-        if table.columns.iter().all(|column| column.is_removed)
-            && let Some(first) = table.columns.first_mut()
-        {
-            first.is_removed = false;
         }
     }
     dropped

@@ -106,6 +106,65 @@ fn the_analysis_is_that_of_the_page() {
     assert_eq!(sorted(analysis), sorted(page));
 }
 
+const EVERY_TAG: &str = include_str!("mapping/every_tag.schema.yml");
+
+/// The files of an index over `EVERY_TAG`, with settings of its sink.
+struct EveryTag(&'static str);
+
+impl Files for EveryTag {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        match path.file_name().and_then(|name| name.to_str()) {
+            Some("flusso.toml") => Ok(format!(
+                "[source]\ntype = \"postgres\"\nconnection_url = \"postgres://x\"\n\
+                 [sinks.search]\ntype = \"opensearch\"\nurl = \"http://x\"\n{}\n\
+                 [[index]]\nname = \"t\"\nschema = \"t.schema.yml\"\n",
+                self.0
+            )),
+            Some("t.schema.yml") => Ok(EVERY_TAG.to_owned()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+fn every_tag(sink: &'static str) -> (Value, Value) {
+    let loaded = load(
+        Path::new("flusso.toml"),
+        &EveryTag(sink),
+        &BTreeMap::new(),
+        &Overrides::default(),
+    );
+    let deployment = match loaded {
+        Ok((deployment, _)) => deployment,
+        Err(findings) => panic!("{}", findings.render_human(false)),
+    };
+    let index = deployment.index("t").expect("the index");
+    let sink = deployment.sink("search").expect("the sink");
+    let options = sink.index_options(&index.overrides);
+    let catalog = Catalog::default();
+    (
+        mapping::mappings(&index.definition, &catalog, &options),
+        mapping::settings(&index.definition, &catalog, &options),
+    )
+}
+
+#[test]
+fn every_tag_has_its_mapping() {
+    insta::assert_json_snapshot!("every_tag", every_tag("auto_subfields = false").0);
+}
+
+#[test]
+fn every_tag_has_its_mapping_with_subfields() {
+    insta::assert_json_snapshot!("every_tag_with_subfields", every_tag("").0);
+}
+
+#[test]
+fn every_setting_has_its_place() {
+    let builtin = "number_of_shards = 3\nnumber_of_replicas = 2\nrefresh_interval = \"2s\"\ngc_deletes = \"20m\"\n\
+                   index_settings = { \"mapping.nested_objects.limit\" = 50000 }";
+    insta::assert_json_snapshot!("settings", every_tag(builtin).1);
+    insta::assert_json_snapshot!("settings_icu", every_tag("text_analysis = \"icu\"").1);
+}
+
 /// Text with the members of every object by name, so that a difference reads as one.
 fn sorted(value: Value) -> String {
     fn sort(value: &mut Value) {

@@ -11,7 +11,7 @@ use super::catalog::{Type, ask, literal};
 use super::document::related;
 use super::shape::{Figure, Shape};
 use super::tables::Tables;
-use super::value::{Form, written};
+use super::value::written;
 
 /// Per figure: the value of each row that has one.
 #[derive(Debug, Default)]
@@ -82,7 +82,7 @@ fn question(figure: &Figure, tables: &Tables) -> Result<(String, HashMap<usize, 
         .collect();
     let figured = match (figure.is_mean, figure.kind.known()) {
         (true, _) => "avg(v)::pg_catalog.float8",
-        (false, Some("money")) if figure.form == Form::Plain => "sum(v)::pg_catalog.numeric",
+        (false, Some("money")) => "sum(v)::pg_catalog.numeric",
         (false, _) => "sum(v)",
     };
     let statement = format!(
@@ -102,8 +102,7 @@ fn rendered(figure: &Figure, text: Option<&str>, magnitude: f64) -> Result<Json>
         (true, _) => ("float8", Some(1e-14)),
         (false, Some("float4")) => ("float4", Some(1e-5)),
         (false, Some("int2" | "int4")) => ("int8", None),
-        (false, Some("int8" | "numeric")) => ("numeric", None),
-        (false, Some("money")) if figure.form == Form::Plain => ("numeric", None),
+        (false, Some("int8" | "numeric" | "money")) => ("numeric", None),
         (false, _) => return written(&figure.kind, figure.form, text),
     };
     let kind: Rc<Type> = Type::built_in(kind);

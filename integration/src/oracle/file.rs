@@ -59,6 +59,19 @@ impl Node {
         self.get(key)?.scalar()
     }
 
+    /// A scalar as a value of Postgres: as written, but for the infinities of YAML.
+    pub(crate) fn value(&self) -> Option<&str> {
+        match self {
+            Self::Scalar { text, plain: true } => Some(match text.as_str() {
+                ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => "Infinity",
+                "-.inf" | "-.Inf" | "-.INF" => "-Infinity",
+                ".nan" | ".NaN" | ".NAN" => "NaN",
+                written => written,
+            }),
+            _ => self.scalar(),
+        }
+    }
+
     pub(crate) fn needed(&self, key: &str) -> Result<&str> {
         self.text(key)
             .with_context(|| format!("`{key}` is missing"))

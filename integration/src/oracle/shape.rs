@@ -285,7 +285,7 @@ impl Maker {
         if let Some(default) = node.get("default")
             && !matches!(kind.kind, Kind::Array(_))
         {
-            let text = match default.scalar() {
+            let text = match default.value() {
                 Some(text) => text.to_owned(),
                 None => default.json()?.to_string(),
             };
@@ -305,7 +305,7 @@ impl Maker {
     }
 
     /// How a column becomes JSON. The output of `money` depends on the locale, so its digits are
-    /// those of its `numeric`.
+    /// those of its `numeric`, as the table says for both of its tags.
     fn reading(&mut self, at: TableAt, column: &str, form: Form) -> Result<Reading> {
         let table = self.asked(at)?;
         let (slot, kind) = table.column(column)?;
@@ -552,7 +552,7 @@ const TAGS: [&str; 32] = [
 ];
 
 fn is_money_as_number(kind: &Rc<Type>, form: Form) -> bool {
-    form == Form::Plain && kind.of_one().known() == Some("money")
+    matches!(form, Form::Plain | Form::Keyword) && kind.of_one().known() == Some("money")
 }
 
 /// The text of a column, as Postgres writes it, in lower case (by `format`, since a cast of `char(n)` would lose

@@ -50,6 +50,9 @@ const FILTERS: &[(&str, &str)] = &[
     ("{ column: fl, op: eq, value: 0.1 }", "1"),
     ("{ column: fl, op: gte, value: 1e300 }", "2 3"),
     ("{ column: fl, op: eq, value: NaN }", "3"),
+    ("{ column: fl, op: eq, value: .nan }", "3"),
+    ("{ column: fl, op: lt, value: .inf }", "1 2"),
+    ("{ column: fl, op: gt, value: -.inf }", "1 2 3"),
     // typed comparison
     ("{ column: x, op: eq, value: 2.5 }", "2"),
     ("{ column: x, op: eq, value: 2.504 }", ""),

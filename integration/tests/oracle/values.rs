@@ -88,6 +88,9 @@ const ROWS: &[Case] = &[
     ("numeric", "keyword", "'NaN'", r#""NaN""#),
     // money: as numeric
     ("money", "decimal", "1234.50::numeric::money", "1234.50"),
+    ("money", "keyword", "1234.50::numeric::money", r#""1234.50""#),
+    ("money[]", "keyword", "ARRAY[1::money]", r#"["1.00"]"#),
+    ("money", "keyword, default: 7.5", "NULL", r#""7.50""#),
     // date
     ("date", "date", "'2024-02-29'", r#""2024-02-29""#),
     ("date", "keyword", "'2024-02-29'", r#""2024-02-29""#),

@@ -41,7 +41,7 @@ impl Maker {
         let column = self.asked(at)?.operand(&name)?;
         // The name of the catalog carries no length modifier: the value is taken as written.
         let typed = |value: &Node| -> Result<String> {
-            let text = value.scalar().context("a filter value that is no scalar")?;
+            let text = value.value().context("a filter value that is no scalar")?;
             Ok(format!("{}::{}", literal(text), kind.sql()))
         };
         let each = |operator: &str| -> Result<Vec<String>> {

@@ -95,7 +95,7 @@ async fn e501_a_compacted_topic_and_e601_an_alias_that_is_an_index() {
         }
         let sink = Sink::new(&Options::for_url(variable("STACK_OPENSEARCH_URL"))).unwrap();
         let index = format!("{prefix}_shows");
-        sink.create_index(&index, &json!({})).await.unwrap();
+        let _made = sink.create_index(&index, &json!({})).await.unwrap();
         // WHEN
         let database = format!("\"{}\"", variable("STACK_POSTGRES_URL"));
         let (code, report) = check(&prefix, &database);

@@ -127,7 +127,7 @@ fn whole(plan: &Value, found: &mut Vec<String>) {
                 }
             }
         }
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

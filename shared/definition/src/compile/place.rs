@@ -146,7 +146,7 @@ impl<'c> Walk<'c> {
     pub(super) fn root(&mut self, definition: &IndexDefinition) -> Option<Level<'c>> {
         let table = self.table(&definition.root, "")?;
         let key = self.key(table, definition.primary_key.as_deref(), "", true)?;
-        let routing = if table.primary_key() == Some(key.as_slice()) {
+        let routing = if is_primary_key(table, &key) {
             &[][..]
         } else {
             &key[..]
@@ -384,7 +384,7 @@ impl<'c> Walk<'c> {
         if is_reference && !table.is_unique(&theirs) {
             self.not_unique(table, &theirs, path, "references");
         }
-        let routing = if is_reference && table.primary_key() == Some(theirs.as_slice()) {
+        let routing = if is_reference && is_primary_key(table, &theirs) {
             &[][..]
         } else {
             &theirs[..]
@@ -433,7 +433,7 @@ impl<'c> Walk<'c> {
         self.need(around.table, &[], &own, path);
         self.need(junction, &left, &left, path);
         self.need(junction, &[], &right, path);
-        let routing = if table.primary_key() == Some(theirs.as_slice()) {
+        let routing = if is_primary_key(table, &theirs) {
             &[][..]
         } else {
             &theirs[..]
@@ -527,6 +527,14 @@ fn is_one(parent: &Table, own: &[ColumnName], table: &Table, theirs: &[ColumnNam
     let one: Vec<_> = own.iter().map(|name| cast(parent, name)).collect();
     let other: Vec<_> = theirs.iter().map(|name| cast(table, name)).collect();
     table.is_unique(theirs) && one == other
+}
+
+/// Whether these are the columns of the primary key, in any order: every change carries those.
+fn is_primary_key(table: &Table, columns: &[ColumnName]) -> bool {
+    let set = |columns: &[ColumnName]| columns.iter().cloned().collect::<BTreeSet<_>>();
+    table
+        .primary_key()
+        .is_some_and(|key| set(key) == set(columns))
 }
 
 fn count_columns(count: usize) -> String {

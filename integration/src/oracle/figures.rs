@@ -81,6 +81,10 @@ fn question(figure: &Figure, tables: &Tables) -> Result<(String, HashMap<usize, 
         .map(|text| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))
         .collect();
     let figured = match (figure.is_mean, figure.kind.known()) {
+        // Beyond doubles: nothing that a tag could write, as infinity is.
+        (true, Some("numeric")) => {
+            "CASE WHEN abs(avg(v)) > 1.797e308 THEN 'Infinity' ELSE avg(v)::pg_catalog.float8 END"
+        }
         (true, _) => "avg(v)::pg_catalog.float8",
         (false, Some("money")) => "sum(v)::pg_catalog.numeric",
         (false, _) => "sum(v)",

@@ -125,6 +125,10 @@ pub(super) fn written(kind: &Type, form: Form, text: Option<&str>) -> Result<Jso
         Form::Plain => plain(kind, text)?,
         Form::Keyword => keyword(kind, text)?,
         Form::OnFirstDay => match plain(kind, text)? {
+            // Midnight at the end of the day is that of the next: the mapping knows no hour 24.
+            Json::String(time) if time == "24:00:00" => {
+                Json::String("1970-01-02T00:00:00".to_owned())
+            }
             Json::String(time) => Json::String(format!("1970-01-01T{time}")),
             other => other,
         },

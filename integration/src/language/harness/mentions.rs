@@ -180,7 +180,7 @@ impl Mentions {
         let own = columns(field, "column");
         let references = columns(field, "references");
         if tag == "belongs_to" {
-            self.uses(row, &own);
+            self.uses(row, &column_of(field, tag));
             self.routes_by(&of, &references);
         } else {
             self.uses(row, &references);

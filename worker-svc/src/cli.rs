@@ -4,20 +4,24 @@
 //! Must hold: data goes to standard output, everything else to standard error.
 
 mod apply;
+mod build;
 mod check;
+mod preview;
 mod resume;
 mod run;
+mod schema;
 mod status;
-mod version;
 
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use definition::{Deployment, Diagnostics};
 use runtime::Environment;
 use runtime::cli::{
-    CommonFlags, Exit, ReportFormat, complain, given, load, print, render, show_on_stderr,
+    CheckFlags, CommonFlags, DEFAULT_LOCK, Exit, ReportFormat, complain, given, path_or,
+    show_on_stderr, switch,
 };
 
 use crate::config::Config;
@@ -43,12 +47,16 @@ pub struct Cli {
 pub enum Command {
     /// Check files, database, broker and sinks; nothing is changed
     Check(CheckFlags),
+    /// Put configuration and schemas into one file, the lock
+    Build(BuildFlags),
     /// Compare files and registry, print the plan, carry it out
     Apply(ApplyFlags),
     /// Feed the indexes
     Run(RunFlags),
     /// State of the deployment
     Status(Narrow),
+    /// The generations of every index
+    Indexes(Narrow),
     /// Restart paused or stopped feeds of an index
     Resume {
         /// The index
@@ -58,28 +66,42 @@ pub enum Command {
         narrow: Narrow,
     },
     /// The document as it would be written now
-    Preview {
-        /// The index
-        index: String,
-        /// The document's id
-        id: String,
-        /// Statement and timing on standard error
-        #[arg(long, env = "FLUSSO_SQL", value_parser = BoolishValueParser::new())]
-        sql: bool,
+    Preview(PreviewFlags),
+    /// JSON Schema of the files, for editors
+    Schema {
+        /// Of which file
+        #[arg(value_enum, env = "FLUSSO_SCHEMA")]
+        of: FileFormat,
     },
-    /// Versions of product, librdkafka and rendering
+    /// Versions of product, commit, librdkafka and rendering
     Version,
 }
 
-/// Flags of `check`.
+/// The formats of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FileFormat {
+    /// flusso.toml
+    Config,
+    /// *.schema.yml
+    Index,
+}
+
+/// Flags of `build`.
 #[derive(Debug, Clone, Args)]
-pub struct CheckFlags {
-    /// Only the files
-    #[arg(long, env = "FLUSSO_OFFLINE", value_parser = BoolishValueParser::new())]
-    pub offline: bool,
-    /// Warnings count as errors
-    #[arg(long, env = "FLUSSO_STRICT", value_parser = BoolishValueParser::new())]
-    pub strict: bool,
+pub struct BuildFlags {
+    /// Where the lock is written
+    #[arg(
+        short,
+        long,
+        env = "FLUSSO_OUT",
+        default_value = DEFAULT_LOCK,
+        value_parser = path_or(DEFAULT_LOCK),
+        value_name = "PATH"
+    )]
+    pub out: PathBuf,
+    /// Refuse secrets that stand literally in the files
+    #[arg(long, env = "FLUSSO_DENY_LITERAL_SECRETS", value_parser = switch)]
+    pub deny_literal_secrets: bool,
 }
 
 /// Flags of `apply`.
@@ -121,6 +143,18 @@ pub struct RunFlags {
     pub admin_password: Option<String>,
 }
 
+/// Flags of `preview`.
+#[derive(Debug, Clone, Args)]
+pub struct PreviewFlags {
+    /// The index
+    pub index: String,
+    /// The document's id
+    pub id: String,
+    /// Statement and timing on standard error
+    #[arg(long, env = "FLUSSO_SQL", value_parser = switch)]
+    pub sql: bool,
+}
+
 /// Narrows a command to one sink.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Narrow {
@@ -145,15 +179,19 @@ pub async fn execute(cli: Cli, environment: Environment) -> Exit {
         environment,
     };
     match cli.command {
-        Command::Version => version::version(invocation.common.format),
+        Command::Version => {
+            runtime::cli::version(env!("CARGO_PKG_VERSION"), invocation.common.format);
+            Exit::Done
+        }
+        Command::Schema { of } => schema::schema(of),
+        Command::Build(flags) => build::build(&invocation, &flags),
         Command::Check(flags) => check::check(&invocation, &flags).await,
         Command::Apply(flags) => apply::apply(&invocation, &flags).await,
         Command::Run(flags) => run::run(&invocation, &flags).await,
         Command::Status(narrow) => status::status(&invocation, &narrow).await,
+        Command::Indexes(narrow) => status::indexes(&invocation, &narrow).await,
         Command::Resume { index, narrow } => resume::resume(&invocation, &index, &narrow).await,
-        Command::Preview { index, id, sql } => {
-            crate::preview::command(&invocation, &index, &id, sql).await
-        }
+        Command::Preview(flags) => preview::preview(&invocation, &flags).await,
     }
 }
 
@@ -201,7 +239,7 @@ impl Invocation {
         &self,
         overrides: &definition::Overrides,
     ) -> Result<(Deployment, Diagnostics), Diagnostics> {
-        load(&self.common.config, &self.environment, overrides)
+        self.common.load(&self.environment, overrides)
     }
 
     /// Whether reports are JSON.
@@ -233,12 +271,6 @@ pub(crate) fn say(text: &str) {
     drop(writeln!(std::io::stderr(), "{text}"));
 }
 
-/// Findings as the report of `check`, on standard output.
-fn report(findings: &Diagnostics, invocation: &Invocation) {
-    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
-    print(&render(findings, is_terminal, &invocation.environment));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,7 +298,8 @@ mod tests {
             behind.command,
             Command::Check(CheckFlags {
                 strict: true,
-                offline: false
+                offline: false,
+                explain_differences: false,
             })
         ));
         let before = Cli::parse_from([

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 pub(crate) use spans::place_of;
 pub use spans::{Place, Spans};
-pub(crate) use suggest::nearest;
+pub use suggest::nearest;
 
 /// Findings shown in one report: more do not help to mend the first ones.
 pub const MOST_SHOWN: usize = 50;

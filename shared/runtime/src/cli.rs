@@ -3,16 +3,23 @@
 //! In: arguments. Out: a checked deployment, or a report for a person and an exit code.
 //! Must not: know a single command of a service.
 
-use std::collections::BTreeMap;
+mod report;
+mod source;
+mod version;
+
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use definition::{Deployment, Diagnostic, Diagnostics, Files, Overrides, RefusedProperty};
 
 use crate::Environment;
 use crate::kafka::settings::{PropertyError, verify_property};
 use crate::telemetry::{self, LogFormat, Settings, colour};
+
+pub use report::CheckFlags;
+pub use version::version;
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,10 +72,24 @@ pub struct CommonFlags {
         long,
         global = true,
         env = "FLUSSO_CONFIG",
-        default_value = "flusso.toml",
+        default_value = DEFAULT_CONFIG,
+        value_parser = path_or(DEFAULT_CONFIG),
         value_name = "PATH"
     )]
     pub config: PathBuf,
+    /// The lock, read when there is no configuration
+    #[arg(
+        long,
+        global = true,
+        env = "FLUSSO_LOCK",
+        default_value = DEFAULT_LOCK,
+        value_parser = path_or(DEFAULT_LOCK),
+        value_name = "PATH"
+    )]
+    pub lock: PathBuf,
+    /// Read the lock even when there is a configuration
+    #[arg(long, global = true, env = "FLUSSO_LOCKED", value_parser = switch)]
+    pub locked: bool,
     /// Stands before every topic name
     #[arg(long, global = true, env = "FLUSSO_TOPIC_PREFIX", value_name = "TEXT")]
     pub topic_prefix: Option<String>,
@@ -134,6 +155,36 @@ impl CommonFlags {
     }
 }
 
+/// The configuration where no flag names one.
+pub const DEFAULT_CONFIG: &str = "flusso.toml";
+
+/// The lock where no flag names one.
+pub const DEFAULT_LOCK: &str = "flusso.lock";
+
+/// Reads a path; an empty twin counts as unset.
+#[must_use]
+pub fn path_or(default: &'static str) -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(move |path| {
+        if path.is_empty() {
+            PathBuf::from(default)
+        } else {
+            PathBuf::from(path)
+        }
+    })
+}
+
+/// Reads a boolean variable; an empty one counts as unset.
+///
+/// # Errors
+/// It is none of the words.
+pub fn switch(word: &str) -> Result<bool, String> {
+    match word.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "" | "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err("true, false, 1, 0, yes, no, on or off".to_owned()),
+    }
+}
+
 /// An empty twin counts as unset.
 #[must_use]
 pub fn given(value: Option<&str>) -> Option<String> {
@@ -154,6 +205,10 @@ pub struct Disk;
 impl Files for Disk {
     fn read(&self, path: &Path) -> io::Result<String> {
         std::fs::read_to_string(path)
+    }
+
+    fn read_bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
+        std::fs::read(path)
     }
 
     fn kafka_property(&self, name: &str, value: Option<&str>) -> Result<(), RefusedProperty> {
@@ -192,18 +247,6 @@ pub fn unsupported(deployment: &Deployment) -> Diagnostics {
         );
     }
     findings.locate_in_config(&deployment.places)
-}
-
-/// Loads the configuration.
-///
-/// # Errors
-/// All findings of all files, with at least one error.
-pub fn load(
-    config: &Path,
-    environment: &BTreeMap<String, String>,
-    overrides: &Overrides,
-) -> Result<(Deployment, Diagnostics), Diagnostics> {
-    definition::load(config, &Disk, environment, overrides)
 }
 
 /// Findings as text, in colour when `terminal` and the user did not object.
@@ -265,6 +308,7 @@ pub fn complain(error: &dyn std::error::Error) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     /// One configuration file.
     struct One(&'static str);

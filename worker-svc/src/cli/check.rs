@@ -6,115 +6,77 @@ mod broker;
 mod database;
 mod sinks;
 
-use definition::{Diagnostic, Diagnostics};
-use runtime::cli::{Exit, print};
+use definition::report::{IndexReport, Report};
+use definition::{Catalog, Deployment, Diagnostic, Diagnostics};
+use runtime::cli::{CheckFlags, Exit};
 use runtime::configured::{self, Part};
-use serde_json::{Map, Value};
 
-use super::{CheckFlags, Invocation, report};
+use super::Invocation;
 use crate::config::Config;
 
-/// What the groups find.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    findings: Diagnostics,
-    /// A dependency did not answer: exit code 1.
-    unreachable: bool,
-    /// Per index: definition, mappings, needs.
-    indexes: Map<String, Value>,
-    /// Lines for people, after the findings.
-    information: Vec<String>,
-}
-
-impl Found {
-    /// A dependency cannot be reached.
-    fn unreachable(&mut self, finding: Diagnostic) {
-        self.unreachable = true;
-        self.findings.push(finding);
-    }
-
-    fn exit(&self, is_strict: bool) -> Exit {
-        if self.findings.is_unreadable() {
-            Exit::Usage
-        } else if self.unreachable {
-            Exit::Failed
-        } else if self.findings.has_errors() || (is_strict && self.findings.warnings() > 0) {
-            Exit::Problems
-        } else {
-            Exit::Done
-        }
-    }
-}
-
 pub(super) async fn check(invocation: &Invocation, flags: &CheckFlags) -> Exit {
-    let mut found = Found::default();
+    let mut report = Report::default();
+    let mut loaded = None;
     match invocation.load(&invocation.overrides()) {
-        Err(findings) => found.findings = findings,
+        Err(findings) => report.findings = findings,
         Ok((deployment, warnings)) => {
-            found.findings = warnings;
-            if !flags.offline {
-                let config = Config::new(deployment, invocation.environment.clone());
-                let secrets =
-                    configured::unresolved(&config.deployment, Part::Worker, &config.environment);
-                let all_there = secrets.is_empty();
-                found.findings.extend(secrets);
-                if all_there {
-                    database::check(&config, &mut found).await;
-                    broker::check(&config, &mut found).await;
-                    sinks::check(&config, &mut found).await;
-                }
-                found.findings =
-                    std::mem::take(&mut found.findings).locate_in_config(&config.deployment.places);
-            }
+            report.findings = warnings;
+            report.indexes = of_the_files(&deployment);
+            loaded = Some(deployment);
         }
     }
-    found.findings.sort();
-    show(invocation, &found);
-    found.exit(flags.strict)
-}
-
-fn show(invocation: &Invocation, found: &Found) {
-    if invocation.is_json() {
-        let mut json = found.findings.to_json();
-        if let Some(json) = json.as_object_mut() {
-            json.insert(
-                String::from("indexes"),
-                Value::Object(found.indexes.clone()),
-            );
+    // Before the servers are asked: what loading found tells what 0.15 took.
+    flags.explain(
+        &mut report,
+        &invocation.common,
+        &invocation.environment,
+        None,
+    );
+    if let (Some(deployment), false) = (loaded, flags.offline) {
+        let config = Config::new(deployment, invocation.environment.clone());
+        if let Some(catalog) = live(&config, &mut report).await {
+            let (common, environment) = (&invocation.common, &invocation.environment);
+            flags.explain(&mut report, common, environment, Some(&catalog));
         }
-        return print(&json.to_string());
+        report.findings =
+            std::mem::take(&mut report.findings).locate_in_config(&config.deployment.places);
     }
-    if !found.findings.is_empty() {
-        report(&found.findings, invocation);
-    }
-    for line in &found.information {
-        print(line);
-    }
-    print(&format!(
-        "{} errors, {} warnings",
-        found.findings.errors(),
-        found.findings.warnings()
-    ));
+    report.findings.sort();
+    flags.conclude(&report, invocation.common.format, &invocation.environment)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The indexes as far as the files tell.
+fn of_the_files(deployment: &Deployment) -> Vec<IndexReport> {
+    let catalog = Catalog::default();
+    let indexes = deployment.indexes.iter();
+    indexes
+        .map(|index| IndexReport::new(deployment, index, &catalog))
+        .collect()
+}
 
-    #[test]
-    fn each_outcome_has_its_exit_code() {
-        let mut found = Found::default();
-        assert_eq!(found.exit(true), Exit::Done);
-        found.findings.push(Diagnostic::warning("W305", "no index"));
-        assert_eq!(found.exit(false), Exit::Done);
-        assert_eq!(found.exit(true), Exit::Problems);
-        found.findings.push(Diagnostic::error("E301", "no"));
-        assert_eq!(found.exit(false), Exit::Problems);
-        found.unreachable(Diagnostic::error("E509", "no broker answers"));
-        assert_eq!(found.exit(false), Exit::Failed);
-        found
-            .findings
-            .push(Diagnostic::error("E102", "unknown key"));
-        assert_eq!(found.exit(false), Exit::Usage);
+/// Asks the servers. The tables of the files, if the database answered.
+async fn live(config: &Config, report: &mut Report) -> Option<Catalog> {
+    let secrets = configured::unresolved(&config.deployment, Part::Worker, &config.environment);
+    if !secrets.is_empty() {
+        report.findings.extend(secrets);
+        return None;
     }
+    report
+        .findings
+        .extend(runtime::cli::unsupported(&config.deployment));
+    let catalog = database::check(config, report).await;
+    broker::check(config, report).await;
+    sinks::check(config, report).await;
+    catalog
+}
+
+/// A dependency cannot be reached.
+fn unreachable(report: &mut Report, finding: Diagnostic) {
+    report.is_unreachable = true;
+    report.findings.push(finding);
+}
+
+/// The findings of one index, at their places in its schema file.
+fn located(findings: Diagnostics, index: &definition::Index) -> Diagnostics {
+    findings.locate(&index.name, &index.spans)
 }

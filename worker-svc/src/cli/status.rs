@@ -1,4 +1,4 @@
-//! `status`: the generations of every index, as the registry has them.
+//! `status` and `indexes`: the generations of every index, as the registry has them.
 
 use runtime::cli::{Exit, print};
 use serde_json::{Value, json};
@@ -8,7 +8,21 @@ use crate::error::{Definite, Transient};
 use crate::http::generation_json;
 use crate::registry::{GenerationRecord, Registry};
 
+/// What each generation does, and why it does not.
 pub(super) async fn status(invocation: &Invocation, narrow: &Narrow) -> Exit {
+    show(invocation, narrow, table).await
+}
+
+/// What generations there are.
+pub(super) async fn indexes(invocation: &Invocation, narrow: &Narrow) -> Exit {
+    show(invocation, narrow, generations_table).await
+}
+
+async fn show(
+    invocation: &Invocation,
+    narrow: &Narrow,
+    table: fn(&[GenerationRecord]) -> String,
+) -> Exit {
     let config = match invocation.config() {
         Ok(config) => config,
         Err(exit) => return exit,
@@ -74,6 +88,34 @@ fn table(records: &[GenerationRecord]) -> String {
     text
 }
 
+fn generations_table(records: &[GenerationRecord]) -> String {
+    /// As many digits as tell definitions apart.
+    const DIGITS: usize = "sha256:0123456789ab".len();
+    if records.is_empty() {
+        return String::from("no generation yet");
+    }
+    let mut text = format!(
+        "{:<24} {:>10} {:<12} {:<10} {:>7}  {:<19}  {}",
+        "INDEX", "GENERATION", "SINK", "STATE", "SEEDED", "DEFINITION", "CREATED"
+    );
+    for record in records {
+        let created = jiff::Timestamp::from_microsecond(record.created_at_us)
+            .map(|at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
+            .unwrap_or_default();
+        let definition: String = record.definition_hash.chars().take(DIGITS).collect();
+        let line = format!(
+            "\n{:<24} {:>10} {:<12} {:<10} {:>6.1}%  {definition:<19}  {created}",
+            record.index,
+            record.number.get(),
+            record.sink,
+            record.state.word(),
+            record.seeded_percent,
+        );
+        text.push_str(line.trim_end());
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,5 +145,29 @@ mod tests {
             "{line}"
         );
         assert_eq!(table(&[]), "no generation yet");
+    }
+
+    #[test]
+    fn the_table_of_generations_tells_them_apart() {
+        let mut record = generation();
+        record.definition_hash = format!("sha256:{}", "0123456789abcdef".repeat(4));
+        record.created_at_us = 1_767_225_600_000_000;
+        record.seeded_percent = 100.0;
+        record.state = State::Standby;
+        let text = generations_table(&[record]);
+        let words: Vec<&str> = text.lines().nth(1).unwrap().split_whitespace().collect();
+        assert_eq!(
+            words,
+            [
+                "users",
+                "3",
+                "main",
+                "standby",
+                "100.0%",
+                "sha256:0123456789ab",
+                "2026-01-01",
+                "00:00:00Z"
+            ]
+        );
     }
 }

@@ -312,7 +312,7 @@ fn tag_accepts(tag: Tag, base: &BaseType) -> bool {
     }
 }
 
-/// Composite types, and those of PostGIS: no tag writes them.
+/// Composite types, and those of `PostGIS`: no tag writes them.
 fn has_no_form(base: &BaseType) -> bool {
     let is_spatial = matches!(
         base.name.as_str(),

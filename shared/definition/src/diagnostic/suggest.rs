@@ -6,10 +6,8 @@ const FARTHEST: usize = 2;
 /// The word of `allowed` nearest to `written`: at most two edits away
 /// (Damerau-Levenshtein), and at most half its own length. Of equally near ones the first
 /// that begins with the same letter.
-pub(crate) fn nearest<'a>(
-    written: &str,
-    allowed: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(written: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = written.chars().count();
     allowed
         .into_iter()

@@ -2,8 +2,9 @@
 
 use definition::Diagnostic;
 use definition::deployment::{IndexOptions, TextAnalysis};
+use definition::report::Report;
 
-use super::Found;
+use super::unreachable;
 use crate::cli::apply::survey_text;
 use crate::config::Config;
 use crate::error::chain;
@@ -14,24 +15,25 @@ use crate::sink::{Failure, Sink};
 /// The lowest version this product is tested with.
 const LOWEST: u32 = 2;
 
-pub(super) async fn check(config: &Config, found: &mut Found) {
+pub(super) async fn check(config: &Config, report: &mut Report) {
     let sinks = match config.clusters() {
         Ok(sinks) => sinks,
         Err(error) => {
-            return found
+            return report
                 .findings
                 .push(Diagnostic::error("E602", error.to_string()));
         }
     };
     let mut registries = Vec::new();
     for (name, client) in sinks {
-        match one(config, &name, &client, found).await {
+        match one(config, &name, &client, report).await {
             Ok(()) => registries.push(Registry::new(
                 client,
                 name,
                 config.deployment.prefix.clone(),
             )),
-            Err(failure) => found.unreachable(
+            Err(failure) => unreachable(
+                report,
                 Diagnostic::error(
                     "E602",
                     format!(
@@ -46,21 +48,26 @@ pub(super) async fn check(config: &Config, found: &mut Found) {
     }
     match survey(config, &registries).await {
         Ok(Ok(survey)) if !survey.planned.is_empty() => {
-            found
+            report
                 .information
                 .push(format!("apply would:\n{}", survey_text(&survey)));
         }
         Ok(Ok(_)) => {}
         Ok(Err(definite)) => {
-            found
+            report
                 .findings
                 .push(Diagnostic::error("E603", definite.to_string()).help(definite.rule().advice));
         }
-        Err(transient) => found.unreachable(Diagnostic::error("E602", chain(&transient))),
+        Err(transient) => unreachable(report, Diagnostic::error("E602", chain(&transient))),
     }
 }
 
-async fn one(config: &Config, name: &str, client: &Sink, found: &mut Found) -> Result<(), Failure> {
+async fn one(
+    config: &Config,
+    name: &str,
+    client: &Sink,
+    report: &mut Report,
+) -> Result<(), Failure> {
     let info = client.info().await?;
     let major: Option<u32> = info
         .version
@@ -77,7 +84,7 @@ async fn one(config: &Config, name: &str, client: &Sink, found: &mut Found) -> R
             "sink {name}: {what} {} answers; OpenSearch {LOWEST} or later is needed",
             info.version
         );
-        found
+        report
             .findings
             .push(Diagnostic::error("E604", message).key(format!("sinks.{name}.url")));
         return Ok(());
@@ -85,7 +92,7 @@ async fn one(config: &Config, name: &str, client: &Sink, found: &mut Found) -> R
     if client.creates_by_writing().await? {
         let message =
             format!("sink {name}: a write to a missing index makes it, with a mapping of its own");
-        found
+        report
             .findings
             .push(
             Diagnostic::warning("W607", message)
@@ -103,11 +110,11 @@ async fn one(config: &Config, name: &str, client: &Sink, found: &mut Found) -> R
     {
         let options = options_of(sink, index);
         wants_icu = wants_icu || options.text_analysis == TextAnalysis::Icu;
-        pipeline(client, name, &index.name, &options, found).await?;
-        aliases(config, client, &index.name, found).await?;
+        pipeline(client, name, &index.name, &options, report).await?;
+        aliases(config, client, &index.name, report).await?;
     }
     if wants_icu {
-        icu(client, name, found).await?;
+        icu(client, name, report).await?;
     }
     Ok(())
 }
@@ -117,7 +124,7 @@ async fn pipeline(
     sink: &str,
     index: &str,
     options: &IndexOptions,
-    found: &mut Found,
+    report: &mut Report,
 ) -> Result<(), Failure> {
     let Some(pipeline) = &options.pipeline else {
         return Ok(());
@@ -126,7 +133,7 @@ async fn pipeline(
         let message = format!(
             "sink {sink}: index {index} wants the ingest pipeline {pipeline}, which is not there"
         );
-        found.findings.push(
+        report.findings.push(
             Diagnostic::error("E605", message)
                 .help("create the pipeline, or remove `pipeline`")
                 .key(format!("index.{index}.pipeline")),
@@ -139,12 +146,12 @@ async fn aliases(
     config: &Config,
     client: &Sink,
     index: &str,
-    found: &mut Found,
+    report: &mut Report,
 ) -> Result<(), Failure> {
     for alias in crate::service::aliases(&config.deployment, index) {
         if client.index(&alias).await?.is_some() {
             let message = format!("alias {alias} cannot be made: an index has that name");
-            found.findings.push(
+            report.findings.push(
                 Diagnostic::error("E601", message)
                     .help("rename or remove it, or change prefix")
                     .key(format!("index.{index}.name")),
@@ -154,14 +161,14 @@ async fn aliases(
     Ok(())
 }
 
-async fn icu(client: &Sink, sink: &str, found: &mut Found) -> Result<(), Failure> {
+async fn icu(client: &Sink, sink: &str, report: &mut Report) -> Result<(), Failure> {
     let Some(reason) = client.lacks_icu().await? else {
         return Ok(());
     };
     let message = format!(
         "sink {sink}: text_analysis = \"icu\" needs the plugin analysis-icu on every node: {reason}"
     );
-    found.findings.push(
+    report.findings.push(
         Diagnostic::error("E606", message)
             .help("install it on every node, or use text_analysis = \"builtin\"")
             .key(format!("sinks.{sink}.text_analysis")),

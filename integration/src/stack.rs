@@ -103,6 +103,12 @@ impl OwnServer {
             .with_context(|| format!("{} printed no {name}", self.script.display()))
     }
 
+    /// Where its files are.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.dir
+    }
+
     /// Stops it in order; the data stay.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ mod hand;
 mod rounds;
 mod build;
 mod resolve;
+mod capture;
 
 use anyhow::Result;
 use clap::Parser;
@@ -43,6 +44,11 @@ enum Command {
     Build {
         #[command(flatten)]
         size: Size,
+    },
+    /// Capture beside `pg_recvlogical` on the same WAL; memory, processor time, bytes, latency.
+    Capture {
+        #[command(flatten)]
+        sizes: capture::Sizes,
     },
     /// Changed children resolved and their documents built, beside hand-written SQL.
     Resolve {
@@ -73,6 +79,7 @@ async fn main() -> Result<()> {
         Command::Transaction { rows } => {
             pipeline::measure(&stack, Measurement::Transaction { rows }).await
         }
+        Command::Capture { sizes } => capture::measure(&stack, sizes).await,
         Command::Build { size } => build::measure(&stack, size.orders, size.rounds).await,
         Command::Resolve { size } => resolve::measure(&stack, size.orders, size.rounds).await,
     }

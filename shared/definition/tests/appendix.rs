@@ -516,3 +516,45 @@ fn every_row_of_the_page_has_a_test() {
         }
     }
 }
+
+#[test]
+fn a_finding_about_a_junction_points_to_the_key_that_names_its_column() {
+    let shows_table = table("shows", "r", &[id()], &[]);
+    let artists = table("artists", "r", &[id()], &[]);
+    let junction = table(
+        "links",
+        "r",
+        &[
+            id(),
+            column("show_id", "bigint", "int8", false),
+            column("artist_id", "bigint", "int8", false),
+        ],
+        &[],
+    );
+    let text = "version: 1\ntable: shows\nfields:\n  - many_to_many: artists\n    table: artists\n    through:\n      table: links\n      left_key: show_id\n      right_key: artist_id\n    fields: [ { long: id } ]\n";
+    let report = checked(text, &[shows_table, artists, junction]);
+    let lines: Vec<(&str, usize)> = report
+        .findings()
+        .iter()
+        .filter(|finding| finding.code == "W305")
+        .map(|finding| {
+            (
+                finding.message.as_str(),
+                finding.place.as_ref().unwrap().line,
+            )
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            (
+                "no index on public.links (show_id): every change of shows reads the whole table",
+                8
+            ),
+            (
+                "no index on public.links (artist_id): every change of artists reads the whole table",
+                9
+            ),
+        ]
+    );
+}

@@ -69,7 +69,7 @@ pub enum Error {
         state: &'static str,
     },
     /// The file cannot be read as text.
-    #[error("{key}: cannot read {}: {reason}", path.display())]
+    #[error("{key}: cannot read {}: {}", path.display(), in_plain_words(reason))]
     File {
         /// The configuration key that wants the secret.
         key: String,
@@ -78,6 +78,21 @@ pub enum Error {
         /// What the system said.
         reason: io::Error,
     },
+}
+
+/// The system's reason, in the words of the configuration language.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the system has a text for every other kind"
+)]
+fn in_plain_words(reason: &io::Error) -> String {
+    match reason.kind() {
+        io::ErrorKind::NotFound => "no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::InvalidData => "it is not UTF-8".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        _ => reason.to_string(),
+    }
 }
 
 impl Error {
@@ -95,7 +110,7 @@ impl Error {
     pub fn help(&self) -> &'static str {
         match self {
             Self::Variable { .. } => "set it, or give { file = … } or a literal",
-            Self::File { .. } => "paths start at the directory of the configuration file",
+            Self::File { .. } => "paths start at the directory of flusso.toml",
         }
     }
 }

@@ -193,6 +193,8 @@ fn the_source_takes_what_its_rules_allow() {
         "connection_url = { database = \"a b%/?\", host = \"/run/pg\", port = 65535, user = \"u@h\", password = { env = \"P\" } }\n",
         "manage_replica_identity = false\nallow_stale_parents = true\non_slot_loss = \"stop\"\nasynchronous_commit = \"never\"\n",
         "on_slot_loss = \"reseed\"\nasynchronous_commit = \"possible\"\nsslmode = \"disable\"\n",
+        // TOML 1.1: line breaks and a last comma in inline tables, `\\e` and `\\x` in texts.
+        "connection_url = {\n  database = \"d\", # here\n  user = \"\\x41\\e\",\n}\n",
         "sslmode = \"prefer\"\n",
         "sslmode = \"require\"\n",
         "sslmode = \"verify-full\"\n",
@@ -204,7 +206,7 @@ fn the_source_takes_what_its_rules_allow() {
 
 /// What is refused or warned of, by section. Each is the end of a file that begins with a right
 /// `[source]`.
-const WRONG: [&str; 91] = [
+const WRONG: [&str; 92] = [
     // 2.1
     "slot = { env = \"X\" }\n",
     "slot_failover = { file = \"x\" }\n",
@@ -267,6 +269,7 @@ const WRONG: [&str; 91] = [
     "[broker]\nkafka = \"sasl.password=hunter2\"\n",
     "[broker]\nkafka = { a = [1] }\n",
     "[broker]\nkafka = { \"a.b\" = 1, a.b = 2 }\n",
+    "[broker]\nkafka = { \"sasl.password\" = { env = \"A\", file = \"b\" } }\n",
     "[broker]\nkafka = { \"sasl.password\" = 12345, \"ssl.key.pem\" = \"hunter2\" }\n",
     // 2.5
     "[capture]\nslot_ack = \"kafka\"\n",

@@ -159,12 +159,12 @@ error[E104]: broker.kafka.sasl.password: environment variable KAFKA is empty
   |                             ^^^^^^^^^^^^^^^^^
   = help: set it, or give { file = … } or a literal
 
-error[E105]: sinks.main.api_key: cannot read /nowhere/key: No such file or directory (os error 2)
+error[E105]: sinks.main.api_key: cannot read /nowhere/key: no such file
  --> flusso.toml:9:11
   |
 9 | api_key = { file = \"/nowhere/key\" }
   |           ^^^^^^^^^^^^^^^^^^^^^^^^^
-  = help: paths start at the directory of the configuration file
+  = help: paths start at the directory of flusso.toml
 
 ";
         assert_eq!(text, expected);

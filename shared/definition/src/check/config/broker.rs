@@ -238,5 +238,8 @@ impl Walk<'_> {
 
 /// `{ env = … }` or `{ file = … }`.
 fn is_reference(entries: &[Entry]) -> bool {
-    matches!(entries, [one] if one.key == "env" || one.key == "file")
+    !entries.is_empty()
+        && entries
+            .iter()
+            .all(|entry| entry.key == "env" || entry.key == "file")
 }

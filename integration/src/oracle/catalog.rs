@@ -1,7 +1,7 @@
 //! What the oracle needs of the catalog: columns with their base types, primary keys.
-//! In: names of tables, a snapshot. Out: [`Described`] per table, in two statements for all.
+//! In: names of tables, a snapshot. Out: [`Described`] per table, asked in one message for all.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use anyhow::{Context, Result, ensure};
@@ -126,82 +126,84 @@ pub(super) async fn describe(
 ) -> Result<HashMap<Name, Described>> {
     let wanted: Vec<String> = names
         .iter()
-        .enumerate()
-        .map(|(at, (schema, table))| format!("({at}, {}, {})", literal(schema), literal(table)))
+        .map(|(schema, table)| {
+            let sql = format!("{}.{}", quoted(schema), quoted(table));
+            format!("{}::regclass::oid", literal(&sql))
+        })
         .collect();
-    let tables = format!(
-        "(VALUES {}) w(at, in_schema, is_table) JOIN pg_namespace s ON s.nspname = w.in_schema \
-         JOIN pg_class c ON c.relnamespace = s.oid AND c.relname = w.is_table",
-        wanted.join(", ")
+    let wanted = wanted.join(", ");
+    let columns = format!(
+        "pg_attribute a WHERE a.attrelid IN ({wanted}) AND a.attnum > 0 AND NOT a.attisdropped"
     );
     let mut answers = ask(
         snapshot,
         &format!(
             "SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'; SET LOCAL IntervalStyle = 'iso_8601'; \
              SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; SET LOCAL jit = off; \
-             SELECT w.at, a.attname, a.atttypid, l.collisdeterministic FROM {tables} \
-             JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-             LEFT JOIN pg_collation l ON l.oid = a.attcollation ORDER BY w.at, a.attnum; \
-             SELECT w.at, a.attname FROM {tables} JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary \
-             CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k(attnum, place) \
-             JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum \
-             WHERE k.place <= i.indnkeyatts ORDER BY w.at, k.place; \
+             SELECT {wanted}; \
+             SELECT a.attrelid, a.attnum, a.attname, a.atttypid, \
+               (SELECT collisdeterministic FROM pg_collation l WHERE l.oid = a.attcollation) FROM {columns}; \
+             SELECT indrelid, indkey, indnkeyatts FROM pg_index WHERE indrelid IN ({wanted}) AND indisprimary; \
              WITH RECURSIVE used(id) AS ( \
-               SELECT a.atttypid FROM {tables} JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-               UNION SELECT part.id FROM used JOIN pg_type t ON t.oid = used.id \
+               SELECT a.atttypid FROM {columns} UNION SELECT part.id FROM used JOIN pg_type t ON t.oid = used.id \
                LEFT JOIN pg_range r ON t.oid IN (r.rngtypid, r.rngmultitypid) \
                CROSS JOIN LATERAL (VALUES (t.typbasetype), (t.typelem), (r.rngsubtype), (r.rngtypid)) part(id) WHERE part.id <> 0) \
              SELECT t.oid, n.nspname, t.typname, t.typtype, t.typbasetype, \
-               CASE WHEN t.typsubscript = 'array_subscript_handler'::regproc AND t.typlen = -1 AND t.typname NOT IN ('int2vector', 'oidvector') THEN t.typelem ELSE 0 END, \
-               r.rngsubtype, r.rngtypid \
+               CASE WHEN t.typsubscript = 'array_subscript_handler'::regproc AND t.typlen = -1 \
+                 AND t.typname NOT IN ('int2vector', 'oidvector') THEN t.typelem ELSE 0 END, r.rngsubtype, r.rngtypid \
              FROM used JOIN pg_type t ON t.oid = used.id JOIN pg_namespace n ON n.oid = t.typnamespace \
              LEFT JOIN pg_range r ON t.oid IN (r.rngtypid, r.rngmultitypid)"
         ),
     )
     .await?;
-    let types = TypeRows(
-        answers
-            .pop()
-            .context("no types")?
-            .into_iter()
-            .map(|row| (cell(&row, 0).to_owned(), row))
-            .collect(),
-    );
+    let types = answers.pop().context("no types")?.into_iter();
+    let types = TypeRows(types.map(|row| (cell(&row, 0).to_owned(), row)).collect());
     let keys = answers.pop().context("no keys")?;
     let columns = answers.pop().context("no columns")?;
-    let mut described: HashMap<Name, Described> = HashMap::new();
-    let name_of = |row: &[Option<String>]| -> Result<Name> {
-        let at: usize = cell(row, 0).parse()?;
-        names.get(at).cloned().context("an unknown table")
-    };
-    for row in columns {
-        let column = Column {
-            name: cell(&row, 1).to_owned(),
-            kind: types.resolve(cell(&row, 2))?,
-            is_bytewise: cell(&row, 3) != "f",
-            is_domain: types.is_domain(cell(&row, 2)),
-        };
-        described
-            .entry(name_of(&row)?)
-            .or_default()
-            .columns
-            .push(column);
-    }
-    for row in keys {
-        let column = cell(&row, 1).to_owned();
-        described
-            .entry(name_of(&row)?)
-            .or_default()
-            .primary_key
-            .push(column);
-    }
-    for (schema, table) in names {
+    let ids = answers.pop().context("no tables")?;
+    let ids = ids.first().context("no tables")?;
+    let mut described = HashMap::new();
+    for (at, name) in names.iter().enumerate() {
+        let table = Described::new(cell(ids, at), &columns, &keys, &types)?;
         ensure!(
-            described.contains_key(&(schema.clone(), table.clone())),
-            "there is no table {schema}.{table}"
+            !table.columns.is_empty(),
+            "table {}.{} has no columns",
+            name.0,
+            name.1
         );
+        described.insert(name.clone(), table);
     }
     Ok(described)
+}
+
+impl Described {
+    /// The table with that oid, of the rows about all tables.
+    fn new(oid: &str, columns: &Rows, keys: &Rows, types: &TypeRows) -> Result<Self> {
+        let mut numbered = BTreeMap::new();
+        for row in columns.iter().filter(|row| cell(row, 0) == oid) {
+            let column = Column {
+                name: cell(row, 2).to_owned(),
+                kind: types.resolve(cell(row, 3))?,
+                is_bytewise: cell(row, 4) != "f",
+                is_domain: types.is_domain(cell(row, 3)),
+            };
+            numbered.insert(cell(row, 1).parse::<i32>()?, column);
+        }
+        let mut primary_key = Vec::new();
+        if let Some(row) = keys.iter().find(|row| cell(row, 0) == oid) {
+            let parts: usize = cell(row, 2).parse()?;
+            for number in cell(row, 1).split(' ').take(parts) {
+                let column = numbered
+                    .get(&number.parse()?)
+                    .context("an unknown column")?;
+                primary_key.push(column.name.clone());
+            }
+        }
+        Ok(Self {
+            columns: numbered.into_values().collect(),
+            primary_key,
+        })
+    }
 }
 
 fn cell(row: &[Option<String>], at: usize) -> &str {

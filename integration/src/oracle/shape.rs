@@ -510,6 +510,10 @@ impl Maker {
             )?);
         }
         let link = Link::new(left, right, meetings, &mut self.tables)?;
+        // Fields that follow the same keys share the pairs.
+        if let Some(at) = self.links.iter().position(|known| *known == link) {
+            return Ok(at);
+        }
         self.links.push(link);
         Ok(self.links.len() - 1)
     }

@@ -95,7 +95,7 @@ enum Equality {
 }
 
 /// One pair of columns of a link.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Meeting {
     left: Slot,
     right: Slot,
@@ -146,7 +146,7 @@ impl Meeting {
 }
 
 /// Rows of one table that meet rows of another.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Link {
     left: TableAt,
     right: TableAt,

@@ -82,8 +82,8 @@ const PIECES: &str = "SELECT concat('{\"id\":', o.id, ',\"number\":', to_json(o.
   FROM lines l LEFT JOIN products p ON p.id = l.product_id WHERE l.order_id = o.id) l
  WHERE {orders}";
 
-/// All ways for the orders that meet a condition on `o`.
-pub(crate) fn ways(orders: &str) -> Vec<Written> {
+/// All ways for the orders that meet each of some conditions on `o`, a statement for each.
+pub(crate) fn ways(conditions: &[String]) -> Vec<Vec<Written>> {
     let ways = [
         ("rows, looked up", LOOKED_UP),
         ("rows, joined", JOINED),
@@ -91,34 +91,37 @@ pub(crate) fn ways(orders: &str) -> Vec<Written> {
         ("rows, aggregated at once", AGGREGATED),
         ("pieces of text", PIECES),
     ];
-    let written = |(name, sql): (&'static str, &str)| Written {
-        name,
-        sql: format!(
-            "COPY ({}) TO STDOUT",
-            sql.replace("{parcel}", PARCEL).replace("{orders}", orders)
-        ),
+    let written = |(name, sql): (&'static str, &str)| {
+        let sql = sql.replace("{parcel}", PARCEL);
+        let statements = conditions.iter().map(|orders| Written {
+            name,
+            sql: format!("COPY ({}) TO STDOUT", sql.replace("{orders}", orders)),
+        });
+        statements.collect()
     };
     ways.into_iter().map(written).collect()
 }
 
-/// Reads all of it.
-pub(crate) async fn read(client: &Client, way: &Written) -> Result<Counted> {
-    let stream = client
-        .copy_out(&way.sql)
-        .await
-        .with_context(|| way.name.to_owned())?;
-    pin_mut!(stream);
+/// Reads all of it, statement by statement.
+pub(crate) async fn read(client: &Client, way: &[Written]) -> Result<Counted> {
     let mut counted = Counted::default();
-    while let Some(row) = stream.next().await {
-        counted.documents += 1;
-        counted.bytes += row?.len();
+    for written in way {
+        let stream = client
+            .copy_out(&written.sql)
+            .await
+            .with_context(|| written.name.to_owned())?;
+        pin_mut!(stream);
+        while let Some(row) = stream.next().await {
+            counted.documents += 1;
+            counted.bytes += row?.len();
+        }
     }
     Ok(counted)
 }
 
 /// The way that is fastest here.
-pub(crate) async fn fastest(client: &Client, ways: Vec<Written>) -> Result<Written> {
-    let mut best: Option<(Duration, Written)> = None;
+pub(crate) async fn fastest(client: &Client, ways: Vec<Vec<Written>>) -> Result<Vec<Written>> {
+    let mut best: Option<(Duration, Vec<Written>)> = None;
     for way in ways {
         let mut least = Duration::MAX;
         for _ in 0..3 {
@@ -126,7 +129,8 @@ pub(crate) async fn fastest(client: &Client, ways: Vec<Written>) -> Result<Writt
             read(client, &way).await?;
             least = least.min(began.elapsed());
         }
-        eprintln!("  by hand, {}: {least:.0?}", way.name);
+        let name = way.first().map_or("", |written| written.name);
+        eprintln!("  by hand, {name}: {least:.0?}");
         if best.as_ref().is_none_or(|(time, _)| least < *time) {
             best = Some((least, way));
         }

@@ -80,6 +80,11 @@ impl Product {
         let index = deployment.indexes.first().context("one index")?;
         let (postgres, _) = runtime::configured::postgres(&deployment.source, &BTreeMap::new())?;
         let by_hand = postgres.connect("bench").await?;
+        // One connection is one server process, on both sides: the statements of the product are
+        // not run by several either.
+        by_hand
+            .batch_execute("SET max_parallel_workers_per_gather = 0")
+            .await?;
         let compiled = compiled::read(&by_hand, &index.definition).await??;
         let orders = leaves(&by_hand, &compiled.index.root).await??;
         let orders = orders.into_iter().next().context("a table")?;
@@ -187,11 +192,8 @@ impl Product {
             bail!("changes are never too many blocks");
         };
         counted.take(&built, take);
-        let more = Box::pin(self.build_keys(left, take)).await?;
-        Ok(Counted {
-            documents: counted.documents + more.documents,
-            bytes: counted.bytes + more.bytes,
-        })
+        counted.add(self.build_keys(left, take).await?);
+        Ok(counted)
     }
 
     async fn attempt(&self, request: &Request<'_>) -> Result<Tried> {
@@ -219,6 +221,12 @@ enum Tried {
 pub(crate) type Take<'a> = Option<&'a std::sync::Mutex<BTreeMap<String, String>>>;
 
 impl Counted {
+    /// And these.
+    pub(crate) fn add(&mut self, more: Counted) {
+        self.documents += more.documents;
+        self.bytes += more.bytes;
+    }
+
     fn take(&mut self, built: &Built, take: Take<'_>) {
         self.documents += built.documents.len();
         self.bytes += built.bytes();

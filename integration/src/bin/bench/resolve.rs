@@ -78,9 +78,7 @@ async fn one(
     let build = async |take: Take<'_>| {
         let mut counted = Counted::default();
         for batch in changes.chunks(BATCH) {
-            let more = product.build_changes(batch, take).await?;
-            counted.documents += more.documents;
-            counted.bytes += more.bytes;
+            counted.add(product.build_changes(batch, take).await?);
         }
         Ok(counted)
     };
@@ -89,7 +87,7 @@ async fn one(
         "o.{column} IN (SELECT DISTINCT c FROM unnest('{{{}}}'::{kind}[]) AS c)",
         values.join(",")
     );
-    let way = chosen(product, &condition, &build).await?;
+    let way = chosen(product, &[condition], &build).await?;
     let mut measured = Rounds::default();
     for _ in 0..rounds {
         measured

@@ -57,9 +57,13 @@ impl Shared {
         self.liveness.register(name)
     }
 
-    /// What the process is doing.
+    /// What the process is doing. A reason to wait stays in sight over the tries that find it
+    /// again.
     pub fn says(&self, state: &str) {
-        state.clone_into(&mut self.lock().state);
+        let mut inner = self.lock();
+        if inner.last_error.is_none() {
+            state.clone_into(&mut inner.state);
+        }
     }
 
     /// It streams.

@@ -4,6 +4,8 @@
 //! guarantee of `docs/architecture.md`, by its id. Each test has a database, topics and indexes of
 //! its own; the truth is the oracle of this crate, which shares no code with the product.
 
+mod check;
+mod compat;
 mod faults;
 mod flow;
 mod guarantees;

@@ -14,6 +14,9 @@ use crate::index::Filter;
 /// How far a wrong name may be from the right one to be suggested.
 const SUGGEST_WITHIN: usize = 2;
 
+/// Schemas of the server's own tables.
+const SYSTEM: [&str; 3] = ["pg_catalog", "information_schema", "pg_toast"];
+
 impl<'c> Walk<'c> {
     pub(super) fn table(&mut self, name: &TableName, path: &str) -> Option<&'c Table> {
         let Some(table) = self.catalog.table(name) else {
@@ -24,7 +27,9 @@ impl<'c> Walk<'c> {
             );
             return None;
         };
+        let is_system = SYSTEM.contains(&name.schema.as_str());
         let refused = match table.kind {
+            _ if is_system => Some("is of the system: its changes are not published"),
             RelationKind::View => Some("is a view: its changes are not in the WAL"),
             RelationKind::MaterializedView => {
                 Some("is a materialized view: its changes are not in the WAL")
@@ -44,6 +49,8 @@ impl<'c> Walk<'c> {
         if let Some(why) = refused {
             let help = if table.is_partition {
                 "name the root of the partitioned table"
+            } else if is_system {
+                "use tables of your own"
             } else {
                 "use the tables behind it"
             };

@@ -129,6 +129,10 @@ pub(super) fn written(kind: &Type, form: Form, text: Option<&str>) -> Result<Jso
             Json::String(time) if time == "24:00:00" => {
                 Json::String("1970-01-02T00:00:00".to_owned())
             }
+            // The end of the first day is the start of the second.
+            Json::String(time) if time == "24:00:00" => {
+                Json::String("1970-01-02T00:00:00".to_owned())
+            }
             Json::String(time) => Json::String(format!("1970-01-01T{time}")),
             other => other,
         },

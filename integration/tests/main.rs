@@ -9,5 +9,7 @@ mod compat;
 mod faults;
 mod flow;
 mod guarantees;
+mod oracle;
+mod language;
 mod shop;
 mod values;

@@ -111,6 +111,7 @@ fn slot(stack: &Stack, seeds: &Seeds, next: &AtomicU64, report: &Mutex<Report>) 
                     report.figures.add(&figures);
                 }
                 Ended::Failed(failure) => {
+                    tracing::warn!(seed, %failure, "a case fails");
                     let found = smaller(&mut stage, stack, case, failure, seeds.shrink_for).await?;
                     lock().failures.insert(seed, found);
                 }

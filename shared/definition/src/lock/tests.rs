@@ -323,7 +323,8 @@ fn each_literal_secret_has_a_warning_and_can_be_refused() {
         "flusso.toml",
         "[source]\ntype = \"postgres\"\nconnection_url = \"postgres://u:hunter2@h/d\"\n\
          [broker.kafka]\n\"sasl.password\" = \"hunter3\"\n\"sasl.username\" = \"shop\"\n\
-         [server]\nadmin_password = { env = \"PASSWORD\" }\nadmin_token = \"hunter4\"\n",
+         [server]\nadmin_password = { env = \"PASSWORD\" }\nadmin_token = \"hunter4\"\n\
+         [sinks.s]\ntype = \"opensearch\"\nurl = [\"https://a:1\", \"https://u:hunter5@a:1/\"]\n",
     )]);
     let codes = |findings: &Diagnostics| -> Vec<(&'static str, usize)> {
         findings
@@ -345,7 +346,7 @@ fn each_literal_secret_has_a_warning_and_can_be_refused() {
     // THEN the literals go in all the same, each with its warning
     assert_eq!(
         codes(&lock.warnings),
-        [("W219", 3), ("W219", 5), ("W219", 9)]
+        [("W219", 3), ("W219", 5), ("W219", 9), ("W219", 12)]
     );
     assert!(lock.text.contains("hunter2") && lock.text.contains("hunter4"));
     let shown = lock.warnings.to_string();
@@ -356,12 +357,15 @@ fn each_literal_secret_has_a_warning_and_can_be_refused() {
     assert!(!shown.contains("hunter"), "{shown}");
     // WHEN they are refused
     let refused = try_build(&files, LiteralSecrets::Refused).unwrap_err();
-    assert_eq!(codes(&refused), [("E219", 3), ("E219", 5), ("E219", 9)]);
+    assert_eq!(
+        codes(&refused),
+        [("E219", 3), ("E219", 5), ("E219", 9), ("E219", 12)]
+    );
     assert!(!refused.to_string().contains("hunter"));
     // AND a lock with them warns at their places, and shows none
     files.put("flusso.lock", &lock.text);
     let (_, warnings) = load_lock_of(&files, &[], &Overrides::default()).unwrap();
-    assert_eq!(warnings.warnings(), 3);
+    assert_eq!(warnings.warnings(), 4);
     let shown = warnings.to_string();
     assert!(shown.contains("--> flusso.lock:"), "{shown}");
     assert!(!shown.contains("hunter"), "{shown}");

@@ -1,5 +1,6 @@
 //! `[broker]`.
 
+use super::sink::has_password;
 use super::{Walk, is_sensitive, literal_warning};
 use crate::check::value;
 use crate::deployment::{
@@ -129,6 +130,15 @@ impl Walk<'_> {
         let username = secret("schema_registry_username");
         let password = secret("schema_registry_password");
         self.literal(password.as_ref(), table, "schema_registry_password");
+        if let Some(entry) = table.peek("schema_registry_url")
+            && url
+                .as_ref()
+                .and_then(Secret::literal)
+                .is_some_and(has_password)
+        {
+            let label = table.label("schema_registry_url");
+            literal_warning(&mut self.reader, &entry.value.span, &label);
+        }
         let has_url = table.peek("schema_registry_url").is_some();
         for key in ["schema_registry_username", "schema_registry_password"] {
             if let Some(entry) = table.peek(key)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::Walk;
+use super::{Walk, literal_warning};
 use crate::check::{names, value};
 use crate::deployment::{
     Authorization, ByteSize, ClientCertificate, IndexOptions, OpenSearch, RefreshInterval, Secret,
@@ -185,6 +185,9 @@ impl Walk<'_> {
                     "http://host:port or https://host:port",
                 );
                 return None;
+            }
+            if secret.literal().is_some_and(has_password) {
+                literal_warning(&mut self.reader, &item.span, &label);
             }
             urls.push(secret);
         }
@@ -425,6 +428,16 @@ fn bytes(
 
 fn at_least_one(value: i64) -> u64 {
     u64::try_from(value).map_or(1, |value| value.max(1))
+}
+
+/// Whether a URL carries a password: `https://user:password@host`.
+pub(super) fn has_password(url: &str) -> bool {
+    let behind = url.split_once("://").map_or(url, |(_, behind)| behind);
+    let authority = behind.split(['/', '?', '#']).next().unwrap_or_default();
+    authority
+        .rsplit_once('@')
+        .and_then(|(user, _)| user.split_once(':'))
+        .is_some_and(|(_, password)| !password.is_empty())
 }
 
 /// `http(s)://` and something behind it.

@@ -19,10 +19,10 @@ pub(super) fn rows(dice: &mut Dice, plan: &Plan, store: &mut Store<'_>) -> Vec<O
             dice.weighted([(50, 10), (35, 18), (15, 32)])
         };
         for _ in 0..dice.between(3, most) {
-            if let Some(op) = insert(dice, store, table, 1) {
-                if store.apply(&op) {
-                    ops.push(op);
-                }
+            if let Some(op) = insert(dice, store, table, 1)
+                && store.apply(&op)
+            {
+                ops.push(op);
             }
         }
         // Doubled rows are what tables without a key are for.

@@ -38,12 +38,11 @@ impl Writer<'_> {
         }
         if let Some(delete) = &index.soft_delete {
             let mut inner: Entries = Vec::new();
-            match &delete.field {
-                Some(field) => inner.push(("field".to_owned(), Yaml::text(field))),
-                None => {
-                    let column = self.identifier(&table.column(delete.column).name);
-                    inner.push(("column".to_owned(), column));
-                }
+            if let Some(field) = &delete.field {
+                inner.push(("field".to_owned(), Yaml::text(field)));
+            } else {
+                let column = self.identifier(&table.column(delete.column).name);
+                inner.push(("column".to_owned(), column));
             }
             self.filters("when", &table, &delete.when, &mut inner);
             entries.push(("soft_delete".to_owned(), Yaml::Map(inner)));

@@ -46,7 +46,7 @@ impl Plan {
         }
         // Identities last: they may name indexes.
         for table in self.tables.iter().filter(|table| !table.is_removed) {
-            self.identity(table, &mut statements);
+            Self::identity(table, &mut statements);
         }
         statements
     }
@@ -168,10 +168,9 @@ impl Plan {
         let mut line = format!("{} {}", quote(&column.name), self.type_name(column.ty));
         if let Some(generated) = &column.generated {
             let of = quote(&table.column(generated.of).name);
-            line.push_str(&format!(
-                " GENERATED ALWAYS AS ({}{of}{}) STORED",
-                generated.before, generated.after
-            ));
+            line.push_str(" GENERATED ALWAYS AS (");
+            line.push_str(&[generated.before, &of, generated.after].concat());
+            line.push_str(") STORED");
         }
         if column.not_null {
             line.push_str(" NOT NULL");
@@ -179,7 +178,7 @@ impl Plan {
         line
     }
 
-    fn identity(&self, table: &Table, statements: &mut Vec<String>) {
+    fn identity(table: &Table, statements: &mut Vec<String>) {
         let name = full(table);
         match table.identity {
             Identity::Default => {}

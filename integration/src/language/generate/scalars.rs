@@ -36,8 +36,11 @@ pub(super) fn scalar(dice: &mut Dice, plan: &Plan, column: &Column, at: usize) -
     } else {
         None
     };
+    // The tag made for the type stands first.
     let tag = if custom.is_some() {
         "custom"
+    } else if dice.chance(35) {
+        tags.first().copied()?
     } else {
         dice.pick(tags)?
     };

@@ -321,8 +321,7 @@ const fn corners(base: Base, tame: bool) -> &'static [&'static str] {
         Base::Interval => &["1 mon -1 day", "178000000 years", "00:00:00.000001"],
         Base::Inet => &["::ffff:1.2.3.4", "0.0.0.0/0"],
         Base::Cidr => &["0.0.0.0/0"],
-        Base::Int4range => &["empty", "(,)"],
-        Base::Int8range => &["empty", "(,)"],
+        Base::Int4range | Base::Int8range => &["empty", "(,)"],
         Base::Numrange => &["empty", "(,)", "(,10.50]"],
         Base::Daterange => &[
             "empty",

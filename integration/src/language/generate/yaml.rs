@@ -14,6 +14,10 @@ pub(in crate::language) enum Yaml {
 }
 
 impl Yaml {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "numbers, words and references alike"
+    )]
     pub(super) fn plain(text: impl ToString) -> Self {
         Self::Plain(text.to_string())
     }

@@ -261,9 +261,8 @@ impl Cut {
                     .tables
                     .iter_mut()
                     .flat_map(|table| &mut table.relations);
-                relations.fold(false, |found, relation| {
-                    relation.declared.take().is_some() || found
-                })
+                let cut = relations.filter_map(|relation| relation.declared.take());
+                cut.count() > 0
             }
             Self::Unique(table, unique) => plan.tables.get_mut(table).is_some_and(|table| {
                 table.uniques.remove(unique);

@@ -41,7 +41,7 @@ impl Uses {
                 Kind::Scalar(scalar) => self.columns(table, [&scalar.column]),
                 Kind::Point { lat, lon, .. } => self.columns(table, [lat, lon]),
                 Kind::PointColumn { column, .. } | Kind::Map { column, .. } => {
-                    self.columns(table, [column])
+                    self.columns(table, [column]);
                 }
                 Kind::Object(inner) => self.fields(table, inner),
                 Kind::Constant(_) => {}

@@ -1,6 +1,7 @@
 //! The oracle itself, against documents that were written by hand from the words of the reference;
 //! and the product against the oracle, on the same files.
 
+mod compared;
 mod documents;
 mod example;
 mod filters;

@@ -53,6 +53,13 @@ async fn a_mapping_of_every_tag_is_accepted_and_kept_as_it_is() -> Result<()> {
         for key in ["_meta", "dynamic", "date_detection", "dynamic_templates"] {
             assert_eq!(mappings[key], body["mappings"][key], "{name}: {key}");
         }
+        let never_null = mappings["_meta"]["flusso"]["never_null"].to_string();
+        for path in ["id", "belongs_to.id", "has_many.id", "keyword", "count"] {
+            ensure!(
+                never_null.contains(&format!("\"{path}\"")),
+                "{path}: {never_null}"
+            );
+        }
         let mut missing = Vec::new();
         within(
             &body["mappings"]["properties"],
@@ -81,10 +88,11 @@ async fn a_mapping_of_every_tag_is_accepted_and_kept_as_it_is() -> Result<()> {
 /// What of `asked` is not in `kept`. OpenSearch leaves out what is its default.
 fn within(asked: &Value, kept: &Value, path: &str, missing: &mut Vec<String>) {
     let Some(asked) = asked.as_object() else {
-        if asked != kept
-            && !(asked.is_number() && asked.as_f64() == kept.as_f64())
-            && asked.to_string() != kept.to_string().replace('"', "")
-        {
+        // `dynamic: true` comes back as text, a whole number as a broken one.
+        let is_same = asked == kept
+            || kept.as_str() == Some(asked.to_string().as_str())
+            || (asked.is_number() && asked.as_f64() == kept.as_f64());
+        if !is_same {
             missing.push(format!("{path}: asked for {asked}, got {kept}"));
         }
         return;
@@ -102,11 +110,23 @@ fn within(asked: &Value, kept: &Value, path: &str, missing: &mut Vec<String>) {
     }
 }
 
+/// Most variants that an enum may have are 1000. So many keep the server busy for ten seconds, in
+/// which it makes no other index: beside other tests there are fewer, `deploy/test-os3` has all.
+fn variants_of_test() -> Result<usize> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test reads its environment here"
+    )]
+    let count = std::env::var("TEST_VARIANTS");
+    Ok(count.map_or(Ok(200), |text| text.parse())?)
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_variants_and_a_thousand_fields_make_an_index() -> Result<()> {
-    // GIVEN an enum with as many variants as may be, awkward ones among them, and fields whose
-    // entries are more than OpenSearch allows by itself.
-    let variants: Vec<String> = (0..1000)
+async fn many_variants_sort_as_listed_and_many_fields_make_an_index() -> Result<()> {
+    // GIVEN an enum with many variants, awkward ones among them, and fields whose entries are more
+    // than OpenSearch allows by itself.
+    let count = variants_of_test()?;
+    let variants: Vec<String> = (0..count)
         .map(|n| match n % 4 {
             0 => format!("v{n}"),
             1 => format!("({n}|*"),
@@ -121,7 +141,14 @@ async fn a_thousand_variants_and_a_thousand_fields_make_an_index() -> Result<()>
         &format!("CREATE TABLE t (id int PRIMARY KEY, rank text{columns})"),
     )
     .await?;
-    for (id, variant) in [(1, 999), (2, 2), (3, 997), (4, 1), (5, 100), (6, 10)] {
+    for (id, variant) in [
+        (1, count - 1),
+        (2, 2),
+        (3, count - 3),
+        (4, 1),
+        (5, 100),
+        (6, 10),
+    ] {
         let text = &variants[variant];
         stage
             .sql(&format!("INSERT INTO t (id, rank) VALUES ({id}, '{text}')"))
@@ -149,7 +176,7 @@ async fn a_thousand_variants_and_a_thousand_fields_make_an_index() -> Result<()>
     assert_eq!(hits(&answers[0])?, ["4", "2", "6", "5", "3", "1", "7", "8"]);
     assert_eq!(
         body["settings"]["mapping.total_fields.limit"],
-        json!(1000 + 1 + 4 + 400 * 3 - 1)
+        json!(1000 + 4 + 400 * 3)
     );
     stage.remove().await
 }

@@ -5,7 +5,7 @@
 //! | `= JSON` | term |
 //! | `match JSON` | match |
 //! | `range JSON` | range |
-//! | `geo DISTANCE LAT,LON` | geo_distance |
+//! | `geo DISTANCE LAT,LON` | `geo_distance` |
 //! | `exists`, `absent` | the field has a value, has none |
 //! | `nested JSON` | a search inside a nested field, whose name is `_` |
 //!

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
+use worker_svc::outcome::Outcome;
 
 use super::query::{hits, query};
 use super::stage::{Stage, text};
@@ -109,60 +110,27 @@ async fn every_row_of_the_value_table_is_rendered_kept_and_found() -> Result<()>
     }
     let mut answers = stage.search(&index, &searches).await?.into_iter();
     // THEN OpenSearch took both, and all is as the row says.
-    let mut wrong = Vec::new();
-    for outcome in outcomes {
-        if !matches!(outcome, worker_svc::outcome::Outcome::Applied(_)) {
-            wrong.push(format!("{outcome:?}"));
-        }
-    }
-    let document = members(text(&built, "1")?)?;
-    let nothing = members(text(&built, "2")?)?;
-    let by_scan = members(text(&scanned, "1")?)?;
-    let kept = members(&stored)?;
+    let mut wrong: Vec<String> = outcomes
+        .iter()
+        .filter(|outcome| !matches!(outcome, Outcome::Applied(_)))
+        .map(|outcome| format!("{outcome:?}"))
+        .collect();
+    let seen = Seen {
+        built: members(text(&built, "1")?)?,
+        scanned: members(text(&scanned, "1")?)?,
+        stored: members(&stored)?,
+        without: members(text(&built, "2")?)?,
+    };
     for row in &rows {
-        let name = row.value.name.as_str();
-        let mut say = |what: &str, got: &str, want: &str| {
-            let line = row.line;
-            wrong.push(format!(
-                "line {line}, {}: {what} {got}, not {want}",
-                row.value.field
-            ));
-        };
-        let got = document.get(name).context("a member is missing")?;
-        if compact(got) != row.json {
-            say("is", &compact(got), &row.json);
-        }
-        if marks(got) != row.marks {
-            say("marks", &marks(got).to_string(), &row.marks.to_string());
-        }
-        let scan = by_scan.get(name).copied().unwrap_or_default();
-        if compact(scan) != compact(got) || marks(scan) != marks(got) {
-            say("a seed writes", scan, got);
-        }
-        let source = kept.get(name).copied().unwrap_or_default();
-        if compact(source) != row.json {
-            say("is kept as", source, &row.json);
-        }
-        let null = nothing.get(name).copied().unwrap_or_default();
-        if !row.value.columns.is_empty() && !row.value.field.contains("default: ") && null != "null"
-        {
-            say("a NULL is", null, "null");
-        }
+        let line = |said: String| format!("line {}, {}: {said}", row.line, row.value.field);
+        wrong.extend(seen.differences(row).into_iter().map(line));
         for (wanted, should) in [(&row.finds, true), (&row.misses, false)] {
             let Some(wanted) = wanted else { continue };
             let answer = answers.next().context("an answer is missing")?;
             match hits(&answer) {
                 Ok(ids) if ids.iter().any(|id| id == "1") == should => {}
-                Ok(ids) => say(
-                    &wanted.to_string(),
-                    &format!("finds {ids:?}"),
-                    &should.to_string(),
-                ),
-                Err(error) => say(
-                    &wanted.to_string(),
-                    &format!("is refused: {error}"),
-                    "answered",
-                ),
+                Ok(ids) => wrong.push(line(format!("{wanted} finds {ids:?}"))),
+                Err(error) => wrong.push(line(format!("{wanted} is refused: {error}"))),
             }
         }
     }
@@ -170,11 +138,49 @@ async fn every_row_of_the_value_table_is_rendered_kept_and_found() -> Result<()>
     // The worker counts these nulls.
     let marked: usize = rows.iter().map(|row| row.marks).sum();
     assert_eq!(built.nulled(), u64::try_from(marked)?);
-    assert!(
-        !text(&built, "1")?.contains(['\n', '\r']),
-        "a bulk line is one line"
-    );
+    let document = text(&built, "1")?;
+    assert!(!document.contains(['\n', '\r']), "a bulk line is one line");
     stage.remove().await
+}
+
+/// The members of the documents.
+struct Seen<'d> {
+    /// By the statement of live batches.
+    built: BTreeMap<&'d str, &'d str>,
+    /// By the statement of seeds.
+    scanned: BTreeMap<&'d str, &'d str>,
+    /// As OpenSearch has it.
+    stored: BTreeMap<&'d str, &'d str>,
+    /// Of the row that holds no values.
+    without: BTreeMap<&'d str, &'d str>,
+}
+
+impl Seen<'_> {
+    fn differences(&self, row: &Row) -> Vec<String> {
+        let of = |members: &BTreeMap<&str, &str>| -> String {
+            let member = members.get(row.value.name.as_str());
+            member.map_or("missing", |text| *text).to_owned()
+        };
+        let (built, scanned, stored) = (of(&self.built), of(&self.scanned), of(&self.stored));
+        let (Row { json, marks, .. }, mut wrong) = (row, Vec::new());
+        if compact(&built) != *json {
+            wrong.push(format!("is {built}, not {json}"));
+        }
+        if marks_of(&built) != *marks {
+            wrong.push(format!("{} marks, not {marks}", marks_of(&built)));
+        }
+        if compact(&scanned) != *json || marks_of(&scanned) != *marks {
+            wrong.push(format!("a seed writes {scanned:?}"));
+        }
+        if compact(&stored) != *json {
+            wrong.push(format!("is kept as {stored}"));
+        }
+        let is_always_there = row.value.columns.is_empty() || row.value.field.contains("default: ");
+        if !is_always_there && of(&self.without) != "null" {
+            wrong.push(format!("a NULL is {}", of(&self.without)));
+        }
+        wrong
+    }
 }
 
 fn copy(value: &Value) -> Value {
@@ -193,27 +199,25 @@ fn members(object: &str) -> Result<BTreeMap<&str, &str>> {
     for (name, value) in raw {
         let value = value.get();
         let start = value.as_ptr().addr() - object.as_ptr().addr();
-        let from = start - usize::from(object[..start].ends_with('\t'));
-        members.insert(name, &object[from..start + value.len()]);
+        let before = object.get(..start).unwrap_or_default();
+        let from = start - usize::from(before.ends_with('\t'));
+        let member = object.get(from..start + value.len());
+        members.insert(name, member.context("a member is outside of its object")?);
     }
     Ok(members)
 }
 
-/// JSON without the blanks between its tokens.
-fn compact(json: &str) -> String {
-    outside_strings(json, |c| !c.is_ascii_whitespace())
-}
-
 /// How many values are marked.
-fn marks(json: &str) -> usize {
+fn marks_of(json: &str) -> usize {
     json.matches('\t').count()
 }
 
-fn outside_strings(json: &str, keep: impl Fn(char) -> bool) -> String {
+/// JSON without the blanks between its tokens.
+fn compact(json: &str) -> String {
     let (mut is_inside, mut is_escaped) = (false, false);
     json.chars()
         .filter(|c| {
-            let kept = is_inside || keep(*c);
+            let kept = is_inside || !c.is_ascii_whitespace();
             match c {
                 _ if is_escaped => is_escaped = false,
                 '\\' if is_inside => is_escaped = true,

@@ -90,11 +90,16 @@ impl Value {
         let types: Vec<&str> = types.split("; ").filter(|kind| !kind.is_empty()).collect();
         let columns = match types.as_slice() {
             [one] => vec![(name.clone(), (*one).to_owned())],
-            several => ('a'..='z')
-                .take(several.len())
-                .enumerate()
-                .map(|(at, letter)| (format!("{name}{letter}"), several[at].to_owned()))
-                .collect(),
+            several => {
+                let mut letters = 'a'..='z';
+                several
+                    .iter()
+                    .map(|kind| {
+                        let letter = letters.next().unwrap_or_default();
+                        (format!("{name}{letter}"), (*kind).to_owned())
+                    })
+                    .collect()
+            }
         };
         let mut field = field.replacen(": _", &format!(": {name}"), 1);
         for (at, column) in [("@a", "a"), ("@b", "b"), ("@_", "")] {

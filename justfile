@@ -25,6 +25,10 @@ demo-debian *args:
 test *args:
     deploy/test {{args}}
 
+# Values, mappings, the sink's client and the flow on OpenSearch 3.
+test-os3:
+    deploy/test-os3
+
 # End-to-end figures on real servers (run `just up` first): `just bench latency`, `just bench transaction`.
 bench *args:
     cargo build --release --locked --package capture-svc --package worker-svc --package integration --bins

@@ -304,21 +304,38 @@ fn plain(tag: Tag, column: &Column) -> Scalar {
     }
 }
 
-/// The least or greatest value. Not every type that has an order has these aggregates.
+/// The least or greatest value. Not every type that has an order has these aggregates, and those
+/// of other schemas may not be found by their bare names.
 fn end_of_order(base: &BaseType, is_min: bool, sql: &str) -> String {
-    const WITHOUT: [&str; 5] = ["bool", "uuid", "bit", "varbit", "jsonb"];
-    let has_none = match base.kind {
-        TypeKind::Range | TypeKind::Multirange => true,
-        TypeKind::Base if base.schema == "pg_catalog" => {
-            WITHOUT.contains(&base.name.as_str()) || base.name.starts_with("macaddr")
-        }
-        TypeKind::Base | TypeKind::Enum | TypeKind::Composite => false,
-    };
-    match (has_none, is_min) {
-        (false, true) => format!("min({sql})"),
-        (false, false) => format!("max({sql})"),
-        (true, true) => format!("(array_agg({sql} ORDER BY {sql} NULLS LAST))[1]"),
-        (true, false) => format!("(array_agg({sql} ORDER BY {sql} DESC NULLS LAST))[1]"),
+    const WITH: [&str; 21] = [
+        "int2",
+        "int4",
+        "int8",
+        "oid",
+        "float4",
+        "float8",
+        "numeric",
+        "money",
+        "text",
+        "varchar",
+        "bpchar",
+        "name",
+        "date",
+        "timestamp",
+        "timestamptz",
+        "time",
+        "timetz",
+        "interval",
+        "inet",
+        "pg_lsn",
+        "tid",
+    ];
+    let has_them = base.kind == TypeKind::Enum || is(base, &WITH);
+    match (has_them, is_min) {
+        (true, true) => format!("min({sql})"),
+        (true, false) => format!("max({sql})"),
+        (false, true) => format!("(array_agg({sql} ORDER BY {sql} NULLS LAST))[1]"),
+        (false, false) => format!("(array_agg({sql} ORDER BY {sql} DESC NULLS LAST))[1]"),
     }
 }
 

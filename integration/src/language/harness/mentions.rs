@@ -156,7 +156,7 @@ impl Mentions {
                 self.fields(row, field)?;
                 continue;
             }
-            if let Some(tag) = OF_ROWS.iter().find(|tag| field.get(**tag).is_some()) {
+            if let Some(tag) = OF_ROWS.iter().find(|tag| field.get(tag).is_some()) {
                 self.rows(tag, row, field)
                     .with_context(|| format!("field {field:?}"))?;
                 continue;

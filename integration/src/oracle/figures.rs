@@ -85,6 +85,8 @@ fn question(figure: &Figure, tables: &Tables) -> Result<(String, HashMap<usize, 
         (true, Some("numeric")) => {
             "CASE WHEN abs(avg(v)) > 1.797e308 THEN 'Infinity' ELSE avg(v)::pg_catalog.float8 END"
         }
+        // Money has a sum, but no mean.
+        (true, Some("money")) => "avg(v::pg_catalog.numeric)::pg_catalog.float8",
         (true, _) => "avg(v)::pg_catalog.float8",
         (false, Some("money")) => "sum(v)::pg_catalog.numeric",
         (false, _) => "sum(v)",

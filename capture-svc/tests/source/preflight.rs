@@ -75,11 +75,7 @@ fn what_capture_mends_itself_is_a_warning_and_is_gone_afterwards() {
         assert_eq!(
             sql,
             [
-                "CREATE PUBLICATION \"Flusso's\" WITH (publish_via_partition_root = true);",
-                "ALTER PUBLICATION \"Flusso's\" ADD TABLE public.events;",
-                "ALTER PUBLICATION \"Flusso's\" ADD TABLE public.keyless;",
-                "ALTER PUBLICATION \"Flusso's\" ADD TABLE public.orders;",
-                "ALTER PUBLICATION \"Flusso's\" ADD TABLE public.shows;",
+                "CREATE PUBLICATION \"Flusso's\" FOR TABLE public.events, public.keyless, public.orders, public.shows WITH (publish_via_partition_root = true);",
                 "ALTER TABLE public.events_1 REPLICA IDENTITY FULL;",
                 "ALTER TABLE public.keyless REPLICA IDENTITY FULL;",
                 "ALTER TABLE public.orders REPLICA IDENTITY FULL;",

@@ -268,7 +268,7 @@ impl Used {
             self.keys("source", source);
             match source.get("connection_url") {
                 Some(Value::String(_)) => {
-                    self.words("source.connection_url", Some(&Value::from("text")))
+                    self.words("source.connection_url", Some(&Value::from("text")));
                 }
                 Some(parts) => self.keys("source.connection_url", parts),
                 None => {}

@@ -18,7 +18,7 @@ use testkit::eventually;
 use super::file;
 
 /// Longest wait for one step.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// How flusso 0.15 shows in `pg_stat_activity`: the name that its replication library sets.
 const HOLDER: &str = "pgwire-replication";
@@ -104,6 +104,7 @@ async fn identities(sandbox: &Sandbox) -> Result<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one way, step by step")]
 async fn a_running_flusso_0_15_is_taken_over() -> Result<()> {
     // GIVEN a database, an index, a publication and a slot as 0.15 left them,
     let indexes = vec![

@@ -37,7 +37,16 @@ impl CheckFlags {
         environment: &Environment,
         catalog: Option<&Catalog>,
     ) {
-        if self.explain_differences {
+        if self.explain_differences && (common.locked || !common.config.exists()) {
+            // A lock of this product has nothing to say about files of 0.15.
+            let line = format!(
+                "--explain-differences reads {} and its schema files, not a lock",
+                common.config.display()
+            );
+            if !report.information.contains(&line) {
+                report.information.push(line);
+            }
+        } else if self.explain_differences {
             let findings: &Diagnostics = &report.findings;
             let input = Input {
                 config: &common.config,

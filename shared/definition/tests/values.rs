@@ -275,6 +275,18 @@ const WHOLES: &[Case] = &[
         r#"{"gt":1.5}"#,
     ),
     (
+        "text[]",
+        "'{a}'",
+        "custom: _, postgres: [pg_catalog.text], opensearch: { type: keyword }",
+        r#"["a"]"#,
+    ),
+    (
+        "int8[]",
+        "'{1}'",
+        "custom: _, postgres: ['int8[]'], opensearch: { type: long }",
+        "[1]",
+    ),
+    (
         "int4range",
         "'empty'",
         "custom: _, postgres: [int4range], opensearch: { type: integer_range }",

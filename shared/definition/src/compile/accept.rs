@@ -227,14 +227,22 @@ fn same_type(name: &str, column: &Column) -> bool {
             .trim()
             .to_owned()
     };
-    let name = plain(name);
+    let base = &column.base;
+    let written = plain(name);
+    // A type is taken for arrays of it, too.
+    let name = match written.strip_suffix("[]") {
+        Some(element) if column.is_array => element.trim(),
+        Some(_) | None => written.as_str(),
+    };
     [
         plain(&column.type_name),
-        column.base.name.to_lowercase(),
+        base.name.to_lowercase(),
+        format!("{}.{}", base.schema, base.name).to_lowercase(),
         column.cast.to_lowercase(),
     ]
-    .contains(&name)
-        || aliases(&column.base.name).contains(&name.as_str())
+    .iter()
+    .any(|known| known == name || *known == written)
+        || aliases(&base.name).contains(&name)
 }
 
 /// Spellings of a built-in type besides its name in the catalog.

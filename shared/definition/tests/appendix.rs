@@ -70,13 +70,13 @@ fn schema_shows(text: &str, golden: &str) {
 #[test]
 fn e101_unknown_key_at_top_level() {
     config_shows(
-        "sink = 1\n[source]\ntype = \"postgres\"\n",
+        "[sink.search]\napi_key = \"hunter2\"\n[source]\ntype = \"postgres\"\n",
         "
 error[E101]: unknown key `sink` at top level
- --> flusso.toml:1:1
+ --> flusso.toml:1:2
   |
-1 | sink = *
-  | ^^^^ did you mean `sinks`?
+1 | [sink.search]
+  |  ^^^^ did you mean `sinks`?
   = allowed here: broker, capture, index, on_error, prefix, server, sinks, source, telemetry, worker",
     );
 }

@@ -372,7 +372,7 @@ impl Walk<'_> {
         };
         let label = table.label(key);
         let RawValue::Map(entries) = &node.value else {
-            self.reader.secrets.push(node.span.clone());
+            self.reader.conceal(node);
             let message = format!("{label} must be a table, found {}", node.kind());
             self.reader.error("E106", &node.span, message);
             return Vec::new();
@@ -385,7 +385,7 @@ impl Walk<'_> {
             if entry.key.is_empty() || !entry.key.bytes().all(token) {
                 let message = format!("{:?} is not a header name", entry.key);
                 self.reader.error("E106", &entry.key_span, message);
-                self.reader.secrets.push(entry.value.span.clone());
+                self.reader.conceal(&entry.value);
                 continue;
             }
             if let Some(secret) =

@@ -331,7 +331,7 @@ pub(super) fn as_secret(
     directory: &Path,
 ) -> Option<Secret> {
     if node.map().is_none() {
-        reader.secrets.push(node.span.clone());
+        reader.conceal(node);
     }
     let before = reader.findings.len();
     let secret = if let Some(text) = node.text() {
@@ -351,7 +351,7 @@ pub(super) fn as_secret(
         None
     };
     if secret.is_none() {
-        reader.secrets.push(node.span.clone());
+        reader.conceal(node);
     }
     // A wrong key inside has been told of already.
     if secret.is_none() && reader.findings.len() == before {

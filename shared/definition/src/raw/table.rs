@@ -30,6 +30,19 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Never shows the values at and below `node`; keys stay readable.
+    pub(crate) fn conceal(&mut self, node: &Node) {
+        match &node.value {
+            RawValue::Map(entries) => entries.iter().for_each(|entry| self.conceal(&entry.value)),
+            RawValue::List(items) => items.iter().for_each(|item| self.conceal(item)),
+            RawValue::Null
+            | RawValue::Bool(_)
+            | RawValue::Number(_)
+            | RawValue::Text(_)
+            | RawValue::DateTime(_) => self.secrets.push(node.span.clone()),
+        }
+    }
+
     /// Notes an error at `span`.
     pub(crate) fn error(
         &mut self,
@@ -203,8 +216,8 @@ impl<'n> Table<'n> {
             finding.label =
                 nearest(key, allowed.iter().copied()).map(|near| format!("did you mean `{near}`?"));
             reader.push(finding, &entry.key_span);
-            // It can be a misspelled key of a secret.
-            reader.secrets.push(entry.value.span.clone());
+            // It can be a misspelled key of a secret, or of a table with secrets.
+            reader.conceal(&entry.value);
         }
     }
 }

@@ -54,7 +54,7 @@ impl Walk<'_> {
             if let Some(entries) = node.map() {
                 self.properties(entries, "", &mut broker.kafka);
             } else {
-                self.reader.secrets.push(node.span.clone());
+                self.reader.conceal(node);
                 let message = format!("broker.kafka must be a table, found {}", node.kind());
                 self.reader.error("E106", &node.span, message);
             }
@@ -196,7 +196,7 @@ impl Walk<'_> {
                 prefix => format!("{prefix}.{}", entry.key),
             };
             if entry.value.map().is_none() {
-                self.reader.secrets.push(entry.value.span.clone());
+                self.reader.conceal(&entry.value);
             }
             if SET_BY_THE_PRODUCT.contains(&name.as_str()) {
                 let message = format!("kafka: `{name}` is set by the product");

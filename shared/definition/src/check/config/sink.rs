@@ -38,7 +38,7 @@ impl Walk<'_> {
         };
         let Some(node) = node else { return stdout() };
         let RawValue::Map(entries) = &node.value else {
-            self.reader.secrets.push(node.span.clone());
+            self.reader.conceal(node);
             let message = format!("sinks must be a table, found {}", node.kind());
             self.reader
                 .error_help("E106", &node.span, message, "[sinks.primary]");
@@ -85,9 +85,9 @@ impl Walk<'_> {
             .and_then(|node| value::as_word(&mut self.reader, node, &table.label("type"), &words));
         let Some(word) = word else {
             // Nobody reads the other keys: any of them may hold a secret.
-            let others = table.entries().iter().filter(|entry| entry.key != "type");
-            let spans = others.map(|entry| entry.value.span.clone());
-            self.reader.secrets.extend(spans);
+            for entry in table.entries().iter().filter(|entry| entry.key != "type") {
+                self.reader.conceal(&entry.value);
+            }
             return None;
         };
         let kind = match word {

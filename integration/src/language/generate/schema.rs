@@ -112,14 +112,16 @@ impl Schema<'_> {
     }
 
     fn empty(&mut self) -> Table {
-        let taken: Vec<String> = self
-            .plan
-            .tables
-            .iter()
+        let schema = names::schema(self.dice);
+        // Some tables have the name of one in another schema.
+        let anywhere = self.dice.chance(75);
+        let others = self.plan.tables.iter();
+        let taken: Vec<String> = others
+            .filter(|table| anywhere || table.schema == schema)
             .map(|table| table.name.clone())
             .collect();
         Table {
-            schema: names::schema(self.dice),
+            schema,
             name: names::table(self.dice, &taken),
             columns: Vec::new(),
             key: Vec::new(),

@@ -87,6 +87,10 @@ fn question(figure: &Figure, tables: &Tables) -> Result<(String, HashMap<usize, 
         }
         // Money has a sum, but no mean.
         (true, Some("money")) => "avg(v::pg_catalog.numeric)::pg_catalog.float8",
+        // Their own mean also keeps squares, which overflow.
+        (true, Some("real" | "double precision" | "float4" | "float8")) => {
+            "sum(v::pg_catalog.float8) / count(v)"
+        }
         (true, _) => "avg(v)::pg_catalog.float8",
         (false, Some("money")) => "sum(v)::pg_catalog.numeric",
         (false, _) => "sum(v)",

@@ -442,10 +442,10 @@ async fn figures_are_rendered_like_columns_of_their_type() {
     database
         .run(
             "CREATE TABLE p (id int PRIMARY KEY); \
-             CREATE TABLE t (id int PRIMARY KEY, p int REFERENCES p, i int, n numeric(8,2), f float8, u uuid, b bool, d date, m money, v tsvector); \
+             CREATE TABLE t (id int PRIMARY KEY, p int REFERENCES p, i int, n numeric(8,2), f float8, u uuid, b bool, d date, m money, v tsvector, w float8); \
              INSERT INTO p VALUES (1), (2); \
-             INSERT INTO t VALUES (1, 1, 2000000000, 1.50, 1, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', false, '2024-02-29', 1, 'b'), \
-               (2, 1, 2000000000, 2.25, 'NaN', 'b0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', true, 'infinity', 2.5, 'a')",
+             INSERT INTO t VALUES (1, 1, 2000000000, 1.50, 1, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', false, '2024-02-29', 1, 'b', 1e200), \
+               (2, 1, 2000000000, 2.25, 'NaN', 'b0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', true, 'infinity', 2.5, 'a', 3e200)",
         )
         .await;
     let schema = Schema::new(
@@ -460,14 +460,15 @@ async fn figures_are_rendered_like_columns_of_their_type() {
          \x20 - { max: h, table: t, column: d, value_type: date, foreign_key: p }\n\
          \x20 - { sum: i, table: t, column: m, value_type: decimal, foreign_key: p }\n\
          \x20 - { ids: j, table: t, element_type: integer, foreign_key: p }\n\
-         \x20 - { min: k, table: t, column: v, value_type: keyword, foreign_key: p }\n",
+         \x20 - { min: k, table: t, column: v, value_type: keyword, foreign_key: p }\n\
+         \x20 - { avg: l, table: t, column: w, foreign_key: p }\n",
     );
     let compiled = database.compile(&schema).await;
     let document = database
         .document(&compiled, &["1"])
         .await
         .expect("a document");
-    let want = r#"{"a":2,"b":4000000000,"c":3.75,"d":null,"e":1.875,"f":"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11","g":true,"h":null,"i":3.50,"j":[1,2],"k":"'a'"}"#;
+    let want = r#"{"a":2,"b":4000000000,"c":3.75,"d":null,"e":1.875,"f":"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11","g":true,"h":null,"i":3.50,"j":[1,2],"k":"'a'","l":2e+200}"#;
     assert_eq!(document.replace(['\t', ' '], ""), want);
     assert_eq!(
         document.matches('\t').count(),
@@ -482,7 +483,7 @@ async fn figures_are_rendered_like_columns_of_their_type() {
     let empty: Value = serde_json::from_str(&empty).expect("JSON");
     assert_eq!(
         empty,
-        serde_json::json!({"a": 0, "b": null, "c": null, "d": null, "e": null, "f": null, "g": null, "h": null, "i": null, "j": [], "k": null})
+        serde_json::json!({"a": 0, "b": null, "c": null, "d": null, "e": null, "f": null, "g": null, "h": null, "i": null, "j": [], "k": null, "l": null})
     );
     database.remove().await;
 }

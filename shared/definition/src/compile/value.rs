@@ -244,9 +244,12 @@ pub(super) fn point(lat: &Column, lon: &Column, lat_sql: &str, lon_sql: &str) ->
 /// A figure over the column `sql`, of the type that Postgres gives it.
 pub(super) fn figure(function: &AggregateFunction, column: Option<&Column>, sql: &str) -> String {
     let money = column.is_some_and(|column| is(&column.base, &["money"]));
+    let float = column.is_some_and(|column| is(&column.base, &["float4", "float8"]));
     match (function, column) {
         (AggregateFunction::Count, _) => "count(*)".to_owned(),
         (AggregateFunction::Avg(_), _) if money => format!("avg({sql}::numeric)"),
+        // avg keeps a sum of squares, too, which overflows at the root of the largest number.
+        (AggregateFunction::Avg(_), _) if float => format!("sum({sql}::float8) / count({sql})"),
         (AggregateFunction::Avg(_), _) => format!("avg({sql})"),
         (AggregateFunction::Sum(..), _) => format!("sum({sql})"),
         (AggregateFunction::Min(..), Some(column)) => {

@@ -10,7 +10,8 @@ use crate::{Definite, Transient};
 
 /// What a statement's failure means.
 pub(super) enum Failed {
-    Attempt(Attempt),
+    /// Boxed: what was built is large, and failing is rare.
+    Attempt(Box<Attempt>),
     Definite(Definite),
     Transient(Transient),
 }
@@ -20,19 +21,19 @@ pub(super) type Tried<T> = Result<T, Failed>;
 impl Failed {
     /// Says which documents were being built, so that they can be bisected.
     pub(super) fn with(self, asked: Vec<DocumentKey>) -> Self {
-        match self {
-            Failed::Attempt(Attempt::RowFault {
-                sqlstate, message, ..
-            }) => Failed::Attempt(Attempt::RowFault {
-                sqlstate,
-                message,
-                keys: Some(asked),
-            }),
-            Failed::Attempt(Attempt::TooSlow { .. }) => {
-                Failed::Attempt(Attempt::TooSlow { keys: Some(asked) })
-            }
-            Failed::Attempt(_) | Failed::Definite(_) | Failed::Transient(_) => self,
+        let Failed::Attempt(mut attempt) = self else {
+            return self;
+        };
+        if let Attempt::RowFault { keys, .. } | Attempt::TooSlow { keys } = &mut *attempt {
+            *keys = Some(asked);
         }
+        Failed::Attempt(attempt)
+    }
+}
+
+impl From<Attempt> for Failed {
+    fn from(attempt: Attempt) -> Self {
+        Failed::Attempt(Box::new(attempt))
     }
 }
 
@@ -68,17 +69,9 @@ fn classify(doing: &'static str, error: tokio_postgres::Error) -> Failed {
     };
     let class = state.code().get(..2).unwrap_or_default();
     match class {
-        "22" => Failed::Attempt(Attempt::RowFault {
-            sqlstate: state.code().to_owned(),
-            message: message(),
-            keys: None,
-        }),
-        "P0" if state == SqlState::RAISE_EXCEPTION => Failed::Attempt(Attempt::RowFault {
-            sqlstate: state.code().to_owned(),
-            message: message(),
-            keys: None,
-        }),
-        _ if state == SqlState::QUERY_CANCELED => Failed::Attempt(Attempt::TooSlow { keys: None }),
+        "22" => row_fault(&state, message()),
+        "P0" if state == SqlState::RAISE_EXCEPTION => row_fault(&state, message()),
+        _ if state == SqlState::QUERY_CANCELED => Attempt::TooSlow { keys: None }.into(),
         // A table or column that is gone, a missing right: waiting does not bring it back.
         // The message names objects, not values.
         "42" => Failed::Definite(Definite::Definition(format!(
@@ -91,4 +84,13 @@ fn classify(doing: &'static str, error: tokio_postgres::Error) -> Failed {
             source: Box::new(error),
         }),
     }
+}
+
+fn row_fault(state: &SqlState, message: String) -> Failed {
+    Attempt::RowFault {
+        sqlstate: state.code().to_owned(),
+        message,
+        keys: None,
+    }
+    .into()
 }

@@ -78,7 +78,7 @@ impl Builder {
                 return match error {
                     Failed::Attempt(attempt) => {
                         session.roll_back().await;
-                        Ok(Ok(Paged::Not(attempt)))
+                        Ok(Ok(Paged::Not(*attempt)))
                     }
                     Failed::Definite(definite) => Ok(Err(definite)),
                     Failed::Transient(transient) => Err(transient),

@@ -67,7 +67,7 @@ pub(super) async fn run(
             match failed {
                 Failed::Attempt(attempt) => {
                     session.roll_back().await;
-                    Ok(Ok(Ended::Attempt(attempt)))
+                    Ok(Ok(Ended::Attempt(*attempt)))
                 }
                 Failed::Definite(definite) => Ok(Err(definite)),
                 Failed::Transient(transient) => Err(transient),

@@ -71,9 +71,11 @@ mod tests {
     fn said(state: &ControlState, needs: &Needs) -> Vec<(String, FeedState)> {
         announcements(state, "p", needs, EPOCH)
             .into_iter()
-            .map(|word| match word {
-                Announcement::Feed { group, state, .. } => (group, state),
-                other => panic!("{other:?}"),
+            .map(|word| {
+                let Announcement::Feed { group, state, .. } = word else {
+                    panic!("{word:?}")
+                };
+                (group, state)
             })
             .collect()
     }

@@ -134,8 +134,10 @@ async fn many_variants_sort_as_listed_and_many_fields_make_an_index() -> Result<
             _ => format!("ü {n}"),
         })
         .collect();
-    let columns: String = (0..400).map(|n| format!(", f{n} text")).collect();
-    let fields: String = (0..400).map(|n| format!("  - keyword: f{n}\n")).collect();
+    let columns: Vec<_> = (0..400).map(|n| format!(", f{n} text")).collect();
+    let columns = columns.concat();
+    let fields: Vec<_> = (0..400).map(|n| format!("  - keyword: f{n}\n")).collect();
+    let fields = fields.concat();
     let stage = Stage::new(
         "many",
         &format!("CREATE TABLE t (id int PRIMARY KEY, rank text{columns})"),

@@ -76,11 +76,12 @@ async fn every_row_of_the_value_table_is_rendered_kept_and_found() -> Result<()>
     let values: Vec<Value> = rows.iter().map(|row| &row.value).map(copy).collect();
     let stage = Stage::new("values", TYPES).await?;
     // GIVEN a row with every value, and one with none.
-    let literals: String = values
+    let literals: Vec<_> = values
         .iter()
         .filter(|value| !value.columns.is_empty())
         .map(|value| format!(", {}", value.sql))
         .collect();
+    let literals = literals.concat();
     stage
         .sql(&format!(
             "CREATE TABLE t (id int PRIMARY KEY, f0 float8{}); INSERT INTO t VALUES (1, 'NaN'{literals}); INSERT INTO t VALUES (2)",

@@ -27,10 +27,11 @@ async fn searches_sort_values_in_their_own_order() -> Result<()> {
         .iter()
         .enumerate()
         .map(|(rank, id)| {
-            let literals: String = ranks
+            let literals: Vec<_> = ranks
                 .iter()
                 .map(|ranks| format!(", {}", ranks.get(rank).map_or("NULL", String::as_str)))
                 .collect();
+            let literals = literals.concat();
             format!("({id}{literals})")
         })
         .collect();

@@ -199,10 +199,11 @@ impl Stage {
                 retry_after: None,
                 body: &reply.body,
             };
-            match outcome::of_request(&answer, body.items) {
-                Verdict::Items(items) => outcomes.extend(items),
-                other => anyhow::bail!("{other:?}"),
-            }
+            let verdict = outcome::of_request(&answer, body.items);
+            let Verdict::Items(items) = verdict else {
+                anyhow::bail!("{verdict:?}");
+            };
+            outcomes.extend(items);
         }
         self.sink.refresh(index).await?;
         Ok(outcomes)
@@ -210,10 +211,11 @@ impl Stage {
 
     /// Runs searches, each `{"query": …}` and more; their answers in order.
     pub(crate) async fn search(&self, index: &str, searches: &[Value]) -> Result<Vec<Value>> {
-        let body: String = searches
+        let body: Vec<_> = searches
             .iter()
             .map(|search| format!("{{}}\n{search}\n"))
             .collect();
+        let body = body.concat();
         let text = self
             .request(reqwest::Method::POST, &format!("{index}/_msearch"), body)
             .await?;

@@ -1,7 +1,7 @@
 //! Reads the tables of this folder.
 //! In: lines of cells between ` | `. Out: rows, repetitions written out.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 /// One line of a table that is neither a comment nor empty.
 #[derive(Debug)]
@@ -21,13 +21,12 @@ pub(crate) fn lines(text: &str, width: usize) -> Result<Vec<Line>> {
         }
         let number = at + 1;
         // So that empty cells have a blank on each side as well.
-        let cells = format!(" {line} ")
+        let cells: Vec<String> = format!(" {line} ")
             .replace("| |", "|  |")
             .replace("| |", "|  |")
             .split(" | ")
             .map(|cell| written_out(cell.trim_matches(' ')))
-            .collect::<Result<Vec<String>>>()
-            .with_context(|| format!("line {number}"))?;
+            .collect();
         ensure!(
             cells.len() == width,
             "line {number} has {} cells, not {width}: {line}",
@@ -39,32 +38,31 @@ pub(crate) fn lines(text: &str, width: usize) -> Result<Vec<Line>> {
 }
 
 /// `<x*3>` is xxx and `<U+00A0>` that character; any other `<` is itself.
-fn written_out(cell: &str) -> Result<String> {
+fn written_out(cell: &str) -> String {
+    let meant = |inside: &str| {
+        if let Some(code) = inside.strip_prefix("U+") {
+            return char::from_u32(u32::from_str_radix(code, 16).ok()?).map(String::from);
+        }
+        let (what, times) = inside.rsplit_once('*')?;
+        Some(what.repeat(times.parse().ok()?))
+    };
     let mut out = String::new();
     let mut rest = cell;
     while let Some((before, after)) = rest.split_once('<') {
         out.push_str(before);
-        rest = match after.split_once('>').and_then(|(inside, behind)| {
-            let text = if let Some(code) = inside.strip_prefix("U+") {
-                String::from(char::from_u32(u32::from_str_radix(code, 16).ok()?)?)
-            } else {
-                let (what, times) = inside.rsplit_once('*')?;
-                what.repeat(times.parse().ok()?)
-            };
-            Some((text, behind))
-        }) {
-            Some((text, behind)) => {
-                out.push_str(&text);
-                behind
-            }
-            None => {
-                out.push('<');
-                after
-            }
-        };
+        let closed = after.split_once('>');
+        rest = after;
+        if let Some((text, behind)) =
+            closed.and_then(|(inside, behind)| Some((meant(inside)?, behind)))
+        {
+            out.push_str(&text);
+            rest = behind;
+        } else {
+            out.push('<');
+        }
     }
     out.push_str(rest);
-    Ok(out)
+    out
 }
 
 /// A value of Postgres in one or more columns, and the field that shows it.
@@ -117,18 +115,19 @@ impl Value {
 /// `column type, …`, each with a comma before it.
 pub(crate) fn columns(values: &[Value]) -> String {
     let columns = values.iter().flat_map(|value| &value.columns);
-    columns
+    let columns: Vec<_> = columns
         .map(|(name, kind)| format!(", {name} {kind}"))
-        .collect()
+        .collect();
+    columns.concat()
 }
 
 /// A schema file over table `t` with one field per value.
 pub(crate) fn schema(values: &[Value]) -> String {
-    let mut file = String::from("version: 1\ntable: t\nfields:\n");
-    for value in values {
-        file.push_str(&format!("  - {{ {} }}\n", value.field));
-    }
-    file
+    let fields: Vec<_> = values
+        .iter()
+        .map(|value| format!("  - {{ {} }}\n", value.field))
+        .collect();
+    format!("version: 1\ntable: t\nfields:\n{}", fields.concat())
 }
 
 #[test]

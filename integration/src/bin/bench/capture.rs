@@ -242,7 +242,7 @@ async fn latency(sandbox: &Sandbox) -> Result<()> {
     let capture = sandbox.capture().await?;
     let kafka = Kafka::new(Settings::new(&sandbox.stack.kafka, "bench"))?;
     let partitions: Vec<_> = (0..4).map(|n| (Partition::new(n), Start::End)).collect();
-    let mut reader = kafka.reader(&Topics::new(sandbox.name.as_str()).changes(), &partitions)?;
+    let reader = kafka.reader(&Topics::new(sandbox.name.as_str()).changes(), &partitions)?;
     let schemas = Schemas::new()?;
     let statement = sandbox
         .rows

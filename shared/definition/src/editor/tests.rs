@@ -207,7 +207,7 @@ fn inline(value: &Value) -> String {
                 .collect();
             format!("{{{}}}", members.join(", "))
         }
-        other => other.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
     }
 }
 
@@ -630,7 +630,7 @@ fn every_key_is_described() {
                 .enumerate()
                 .map(|(n, v)| (n.to_string(), v))
                 .collect(),
-            _ => Vec::new(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
         };
         for (key, inner) in inside {
             if key != "required" && key != "default" {

@@ -29,7 +29,7 @@ test *args:
 test-os3:
     deploy/test-os3
 
-# End-to-end figures on real servers (run `just up` first): `just bench latency`, `just bench transaction`.
+# Figures on real servers (run `just up` first): latency, transaction; capture, build, resolve beside the best that can be had by hand.
 bench *args:
     cargo build --release --locked --package capture-svc --package worker-svc --package integration --bins
     set -a; . .stack/env; cargo run --release --locked --package integration --bin bench -- {{args}}

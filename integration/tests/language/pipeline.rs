@@ -20,7 +20,7 @@ async fn w5_random_schemas_equal_the_oracle_through_the_whole_pipeline() -> Resu
     stream::iter(seeds)
         .map(|seed| async move {
             play(seed).await.with_context(|| {
-                let case = Case::generate(seed, Size::Small);
+                let case = Case::generate(seed, Size::Accepted);
                 format!("LANGUAGE_SEED={seed}\n{}", case.to_text())
             })
         })
@@ -31,7 +31,7 @@ async fn w5_random_schemas_equal_the_oracle_through_the_whole_pipeline() -> Resu
 
 async fn play(seed: u64) -> Result<()> {
     // GIVEN a random database, and both services over it, from files.
-    let case = Case::generate(seed, Size::Small);
+    let case = Case::generate(seed, Size::Accepted);
     let indexes = case
         .indexes
         .iter()

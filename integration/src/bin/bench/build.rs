@@ -37,7 +37,7 @@ pub(crate) async fn measure(stack: &Stack, orders: u32, rounds: usize) -> Result
 async fn both(product: &Product, orders: u32, rounds: usize) -> Result<[String; 2]> {
     let backends = product.backends().await?;
     // Chunks from the middle of the table, as a plan cuts them.
-    let blocks = u32::try_from(product.orders.blocks)?;
+    let blocks = product.orders.blocks;
     let chunk = (blocks / (orders / CHUNK_ROWS).max(1)).max(1);
     let ranges: Vec<(u32, u32)> = (0..CHUNKS)
         .map(|n| blocks / 2 + n * chunk)

@@ -151,7 +151,8 @@ pub(crate) async fn documents(client: &Client, way: &Written) -> Result<BTreeMap
     let mut documents = BTreeMap::new();
     for row in rows {
         let document: Value = serde_json::from_str(row.try_get(0)?)?;
-        documents.insert(document["id"].to_string(), document);
+        let id = document.get("id").context("no id")?.to_string();
+        documents.insert(id, document);
     }
     Ok(documents)
 }

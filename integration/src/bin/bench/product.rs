@@ -198,7 +198,7 @@ impl Product {
 
     async fn attempt(&self, request: &Request<'_>) -> Result<Tried> {
         loop {
-            match self.builder.attempt(request, &Gate::default()).await?? {
+            match Box::pin(self.builder.attempt(request, &Gate::default())).await?? {
                 Attempt::Built { built, left } => return Ok(Tried::Built(built, left)),
                 Attempt::TooLarge => return Ok(Tried::TooLarge),
                 Attempt::RunChanged => {}

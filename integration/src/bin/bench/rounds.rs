@@ -60,19 +60,19 @@ impl Rounds {
             by_hand.processor.as_secs_f64() / product.processor.as_secs_f64()
         });
         let rate = |took: &[Took]| {
-            median(sorted(took.iter().map(|took| {
+            median(&sorted(took.iter().map(|took| {
                 f64::from(u32::try_from(took.documents).unwrap_or(u32::MAX))
                     / took.wall.as_secs_f64()
             })))
         };
-        let ratio = median(ratios.clone());
+        let ratio = median(&ratios);
         format!(
             "{what:<34} {:>9.0} {:>9.0} {ratio:>7.2} {:>6.2}–{:<5.2} {:>9.2} {target:>7.2} {}",
             rate(&self.product),
             rate(&self.by_hand),
             ratios.first().copied().unwrap_or_default(),
             ratios.last().copied().unwrap_or_default(),
-            median(processor),
+            median(&processor),
             if ratio >= target { "met" } else { "MISSED" },
         )
     }
@@ -93,7 +93,7 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     values
 }
 
-fn median(values: Vec<f64>) -> f64 {
+fn median(values: &[f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 

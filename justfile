@@ -39,6 +39,12 @@ soak-language count="3000" *args:
     cargo build --release --locked --package integration --bin language
     set -a; . .stack/env; cargo run --release --locked --package integration --bin language -- {{count}} {{args}}
 
+# Seeded kills of capture, Postgres and Kafka, eight per seed, against a log of triggers (run
+# `just up` first). `FLUSSO_SEED=3 just soak-capture 1` replays one.
+soak-capture seeds="7":
+    cargo build --locked --package capture-svc
+    set -a; . .stack/env; CAPTURE_SEEDS={{seeds}} cargo test --locked --package integration --test main eight_kills -- --nocapture
+
 # Random and broken configuration files, for ten minutes or as long as told: `just fuzz 60`.
 fuzz seconds="600":
     FUZZ_SECONDS={{seconds}} cargo test --release --locked --package definition --test never_panics -- --ignored --nocapture fuzz_for_long

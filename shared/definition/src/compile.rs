@@ -9,6 +9,7 @@
 //!  catalog ────┘                                └▶ sql: the document's expression
 //! ```
 
+mod resolved;
 mod place;
 mod named;
 mod accept;
@@ -162,7 +163,7 @@ pub fn needs(definition: &IndexDefinition, catalog: &Catalog) -> Result<Needs, D
 
 /// Of every used table its oid and key; of every used column its type, number, catalog row and
 /// the labels of an enum.
-fn fingerprint(needs: &Needs, places: &[place::Place<'_>], catalog: &Catalog) -> String {
+fn fingerprint(needs: &Needs, places: &[resolved::Place<'_>], catalog: &Catalog) -> String {
     let mut tables = BTreeMap::new();
     for (name, needed) in needs.tables() {
         let Some(table) = catalog.table(name) else {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use model::ColumnName;
 
 use super::accept::{comparable, is};
-use super::place::Place;
+use super::resolved::Place;
 use crate::catalog::{Column, Table, TypeKind};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::index::{FieldKind, Join, Link, Scalar, Tag};

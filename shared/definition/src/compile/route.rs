@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use model::{ColumnName, TableName};
 
-use super::place::{Hop, Place};
+use super::resolved::{Hop, Place};
 use super::{How, KeyColumn, Route, cast_of, operand};
 
 /// The routes of every table; equal ones once.

@@ -5,7 +5,7 @@ mod group;
 
 use model::ColumnName;
 
-use super::place::Level;
+use super::resolved::Level;
 use super::{KeyColumn, cast_of, condition, key, operand};
 
 /// The highest block number there is; it bounds an open-ended range.

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use model::ColumnName;
 
-use super::super::place::{Level, Meets, Member, MemberValue};
+use super::super::resolved::{Level, Meets, Member, MemberValue};
 use super::super::{condition, operand, value};
 use super::group;
 use crate::catalog::Table;

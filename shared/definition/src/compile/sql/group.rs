@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use model::ColumnName;
 
-use super::super::place::{Level, Meets, Member, MemberValue};
+use super::super::resolved::{Level, Meets, Member, MemberValue};
 use super::super::{key, value};
 use super::document::{Aliases, End, Rows, Selected, select};
 use crate::catalog::Table;

@@ -1,4 +1,5 @@
 //! What the product does when nothing fails.
 
 mod changes;
+mod lock;
 mod scaling;

@@ -13,18 +13,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use testkit::server;
 use tokio_postgres::{Client, NoTls};
 
 const DEADLINE: Duration = Duration::from_mins(1);
 
-fn variable(name: &str) -> String {
-    std::env::var(name)
-        .unwrap_or_else(|_| panic!("{name} is not set: run deploy/up and source .stack/env"))
-}
-
 /// A client, and the task that lives as long as it is held.
 async fn connect() -> (Client, runtime::task::Task<()>) {
-    let (client, connection) = tokio_postgres::connect(&variable("STACK_POSTGRES_URL"), NoTls)
+    let (client, connection) = tokio_postgres::connect(&server("STACK_POSTGRES_URL"), NoTls)
         .await
         .unwrap();
     let connection = runtime::task::spawn("postgres", async move {
@@ -42,9 +38,9 @@ fn check(schema: &str, fields: &str) -> (Option<i32>, Value) {
          [broker]\nbootstrap_servers = \"{}\"\ntopic_prefix = \"{schema}\"\n\
          [sinks.main]\ntype = \"opensearch\"\nurl = \"{}\"\n\
          [[index]]\nname = \"shows\"\nschema = \"shows.schema.yml\"\n",
-        variable("STACK_POSTGRES_URL"),
-        variable("STACK_KAFKA_BOOTSTRAP"),
-        variable("STACK_OPENSEARCH_URL"),
+        server("STACK_POSTGRES_URL"),
+        server("STACK_KAFKA_BOOTSTRAP"),
+        server("STACK_OPENSEARCH_URL"),
     );
     std::fs::write(folder.path().join("flusso.toml"), configuration).unwrap();
     let text = format!("version: 1\nschema: {schema}\ntable: shows\nfields:\n{fields}");

@@ -11,6 +11,9 @@
     reason = "a helper of a test may end the test"
 )]
 
+#[path = "support/postgres.rs"]
+mod support;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,9 +25,10 @@ use model::{
 use runtime::kafka::{
     Kafka, NewTopic, Settings, Start, StoredPosition, TopicPartition, only_partition,
 };
-use runtime::postgres::{Identity, Parts, Postgres, Target, Tls};
+use runtime::postgres::Identity;
 use runtime::shutdown::Shutdown;
 use serde_json::json;
+use testkit::server;
 use worker_svc::coordinate::create::{Begun, Blueprint, begin};
 use worker_svc::coordinate::{Context, Control, Coordinator, announce_enabled};
 use worker_svc::generation::Step;
@@ -34,30 +38,6 @@ use worker_svc::sink::{Options, Sink};
 
 const DEADLINE: Duration = Duration::from_secs(90);
 const PARTITIONS: u16 = 2;
-
-#[expect(clippy::disallowed_methods, reason = "a test finds its servers here")]
-fn variable(name: &str) -> String {
-    std::env::var(name)
-        .unwrap_or_else(|_| panic!("{name} is not set: run deploy/up and source .stack/env"))
-}
-
-fn postgres() -> Postgres {
-    let url = variable("STACK_POSTGRES_URL");
-    let rest = url.strip_prefix("postgres://").expect("a postgres:// URL");
-    let (user, rest) = rest.split_once('@').expect("user@host");
-    let (host, database) = rest.split_once('/').expect("host/database");
-    let (host, port) = host.split_once(':').expect("host:port");
-    let parts = Parts {
-        host: host.into(),
-        port: port.parse().unwrap(),
-        user: user.split(':').next().unwrap().into(),
-        password: user
-            .split_once(':')
-            .map(|(_, password)| runtime::secret::Secret::new(password)),
-        database: database.split('?').next().unwrap().into(),
-    };
-    Postgres::new(Target::from_parts(parts, Tls::default())).unwrap()
-}
 
 /// Everything of one test, under names of its own.
 struct Stage {
@@ -72,7 +52,7 @@ impl Stage {
     async fn new() -> Self {
         let name = format!("t{:08x}", rand::random::<u32>());
         let kafka = Kafka::new(Settings::new(
-            variable("STACK_KAFKA_BOOTSTRAP"),
+            server("STACK_KAFKA_BOOTSTRAP"),
             "worker-svc-test",
         ))
         .unwrap();
@@ -96,7 +76,7 @@ impl Stage {
             .unwrap();
         assert!(created.iter().all(Result::is_ok), "{created:?}");
 
-        let postgres = postgres();
+        let postgres = support::postgres();
         let session = postgres.connect("worker-svc-test").await.unwrap();
         let table = TableName::new("public", format!("{name}_users"));
         session
@@ -115,7 +95,7 @@ impl Stage {
             .unwrap()
             .unwrap();
         let reader = runtime::task::spawn("control", reader.run(shutdown.clone()));
-        let sink = Sink::new(&Options::for_url(variable("STACK_OPENSEARCH_URL"))).unwrap();
+        let sink = Sink::new(&Options::for_url(server("STACK_OPENSEARCH_URL"))).unwrap();
         let registry = Registry::new(sink, "main", format!("{name}_"));
         registry.open().await.unwrap();
         let context = Context {

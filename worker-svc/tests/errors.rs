@@ -16,14 +16,10 @@ use std::time::Duration;
 use runtime::kafka::topics::NewTopic;
 use runtime::kafka::{Kafka, settings::Settings};
 use serde_json::json;
+use testkit::server;
 use worker_svc::sink::{Options, Sink};
 
 const DEADLINE: Duration = Duration::from_mins(1);
-
-fn variable(name: &str) -> String {
-    std::env::var(name)
-        .unwrap_or_else(|_| panic!("{name} is not set: run deploy/up and source .stack/env"))
-}
 
 /// The exit code and the report of `check` for an index `shows` of an empty list of fields.
 /// `prefix` stands before indexes and topics; `database` is the value of the connection.
@@ -43,8 +39,8 @@ fn check(prefix: &str, database: &str) -> (Option<i32>, String) {
          [[index]]\n\
          name = \"shows\"\n\
          schema = \"shows.schema.yml\"\n",
-        variable("STACK_KAFKA_BOOTSTRAP"),
-        variable("STACK_OPENSEARCH_URL"),
+        server("STACK_KAFKA_BOOTSTRAP"),
+        server("STACK_OPENSEARCH_URL"),
     );
     std::fs::write(folder.path().join("flusso.toml"), configuration).unwrap();
     let schema = "version: 1\nschema: pg_catalog\ntable: pg_class\nfields: []\n";
@@ -81,7 +77,7 @@ async fn e501_a_compacted_topic_and_e601_an_alias_that_is_an_index() {
     let made = async {
         // GIVEN a compacted topic of changes, and an index where an alias must be
         let prefix = testkit::unique("errors");
-        let kafka = Kafka::new(Settings::new(variable("STACK_KAFKA_BOOTSTRAP"), "test")).unwrap();
+        let kafka = Kafka::new(Settings::new(server("STACK_KAFKA_BOOTSTRAP"), "test")).unwrap();
         let topics = kafka.topics().unwrap();
         let changes = format!("{prefix}.changes");
         let compacted = NewTopic {
@@ -93,11 +89,11 @@ async fn e501_a_compacted_topic_and_e601_an_alias_that_is_an_index() {
         for answer in topics.create(&[compacted]).await.unwrap() {
             answer.unwrap();
         }
-        let sink = Sink::new(&Options::for_url(variable("STACK_OPENSEARCH_URL"))).unwrap();
+        let sink = Sink::new(&Options::for_url(server("STACK_OPENSEARCH_URL"))).unwrap();
         let index = format!("{prefix}_shows");
         let _made = sink.create_index(&index, &json!({})).await.unwrap();
         // WHEN
-        let database = format!("\"{}\"", variable("STACK_POSTGRES_URL"));
+        let database = format!("\"{}\"", server("STACK_POSTGRES_URL"));
         let (code, report) = check(&prefix, &database);
         topics.delete(&[&changes]).await.unwrap();
         sink.delete_index(&index).await.unwrap();

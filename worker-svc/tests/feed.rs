@@ -11,6 +11,9 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
+#[path = "support/postgres.rs"]
+mod support;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,10 +26,11 @@ use model::{
 use runtime::kafka::{
     Acknowledged, Kafka, NewTopic, Settings, Start, StoredPosition, TopicPartition,
 };
-use runtime::postgres::{Identity, Parts as PostgresParts, Postgres, Session, Target, Tls};
+use runtime::postgres::{Identity, Session};
 use runtime::shutdown::Shutdown;
 use runtime::task::Task;
 use serde_json::{Value, json};
+use testkit::server;
 use tokio::sync::watch;
 use worker_svc::batch::Scope;
 use worker_svc::build::{self, Announcer, Builder, Statements};
@@ -47,30 +51,6 @@ use worker_svc::sink::{Made, Options, Sink};
 const DEADLINE: Duration = Duration::from_mins(1);
 const PARTITIONS: u16 = 3;
 const EPOCH: Epoch = Epoch::FIRST;
-
-#[expect(clippy::disallowed_methods, reason = "a test finds its servers here")]
-fn variable(name: &str) -> String {
-    std::env::var(name)
-        .unwrap_or_else(|_| panic!("{name} is not set: run deploy/up and source .stack/env"))
-}
-
-fn postgres() -> Postgres {
-    let url = variable("STACK_POSTGRES_URL");
-    let rest = url.strip_prefix("postgres://").expect("a postgres:// URL");
-    let (user, rest) = rest.split_once('@').expect("user@host");
-    let (host, database) = rest.split_once('/').expect("host/database");
-    let (host, port) = host.split_once(':').expect("host:port");
-    let parts = PostgresParts {
-        host: host.into(),
-        port: port.parse().unwrap(),
-        user: user.split(':').next().unwrap().into(),
-        password: user
-            .split_once(':')
-            .map(|(_, password)| runtime::secret::Secret::new(password)),
-        database: database.split('?').next().unwrap().into(),
-    };
-    Postgres::new(Target::from_parts(parts, Tls::default())).unwrap()
-}
 
 fn partitions() -> Vec<Partition> {
     (0..i32::from(PARTITIONS)).map(Partition::new).collect()
@@ -144,7 +124,7 @@ impl Running {
 impl Stage {
     async fn new(setting: Setting) -> Self {
         let name = format!("f{:08x}", rand::random::<u32>());
-        let mut settings = Settings::new(variable("STACK_KAFKA_BOOTSTRAP"), "worker-svc-test");
+        let mut settings = Settings::new(server("STACK_KAFKA_BOOTSTRAP"), "worker-svc-test");
         settings.properties.insert(
             "heartbeat.interval.ms".into(),
             runtime::secret::Secret::new("300"),
@@ -170,7 +150,10 @@ impl Stage {
             .await
             .unwrap();
         assert!(created.iter().all(Result::is_ok), "{created:?}");
-        let session = postgres().connect("worker-svc-test").await.unwrap();
+        let session = support::postgres()
+            .connect("worker-svc-test")
+            .await
+            .unwrap();
         session
             .batch_execute(&format!(
                 "CREATE TABLE {name}_cities (id int PRIMARY KEY, name text);
@@ -186,7 +169,7 @@ impl Stage {
             .unwrap()
             .unwrap();
         let reader = runtime::task::spawn("control", reader.run(shutdown.clone()));
-        let sink = Sink::new(&Options::for_url(variable("STACK_OPENSEARCH_URL"))).unwrap();
+        let sink = Sink::new(&Options::for_url(server("STACK_OPENSEARCH_URL"))).unwrap();
         let registry = Registry::new(sink.clone(), "main", format!("{name}_"));
         registry.open().await.unwrap();
         let feed = FeedId::new("main", "users", Generation::FIRST);
@@ -348,7 +331,7 @@ impl Stage {
             lock_timeout: Duration::from_secs(2),
         };
         let builder = Builder::new(build::Parts {
-            pool: postgres().pool("worker-svc-test", 4),
+            pool: support::postgres().pool("worker-svc-test", 4),
             paths: self.paths(),
             statements: self.statements(),
             limits,
@@ -713,7 +696,10 @@ async fn w3_a_change_waits_until_its_transaction_is_visible() {
     let mut running = stage.start();
 
     // GIVEN a transaction that is streamed before it has ended for others
-    let other = postgres().connect("worker-svc-test").await.unwrap();
+    let other = support::postgres()
+        .connect("worker-svc-test")
+        .await
+        .unwrap();
     other
         .batch_execute(
             &"BEGIN; INSERT INTO {p}_users VALUES (1, 'Ann', NULL)".replace("{p}", &stage.name),
@@ -753,7 +739,10 @@ async fn chunks_seed_the_index_in_batches_and_wait_for_visible_from() {
     stage
         .sql("INSERT INTO {p}_users SELECT n, 'user ' || n, NULL FROM generate_series(1, 2000) n")
         .await;
-    let other = postgres().connect("worker-svc-test").await.unwrap();
+    let other = support::postgres()
+        .connect("worker-svc-test")
+        .await
+        .unwrap();
     other
         .batch_execute("BEGIN; SELECT pg_current_xact_id()")
         .await

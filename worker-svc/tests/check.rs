@@ -97,7 +97,7 @@ async fn the_database_s_warnings_are_shown_in_the_file_and_are_no_failure() {
         let index = format!("CREATE INDEX CONCURRENTLY ON {schema}.shows (hall_id);");
         assert_eq!(
             about_the_file(&report),
-            [json!(["W333", 5, null]), json!(["W305", 6, index])],
+            [json!(["W333", 5, null]), json!(["W305", 9, index])],
             "{report:#}"
         );
         assert_eq!((code, &report["ok"]), (Some(0), &json!(true)), "{report:#}");

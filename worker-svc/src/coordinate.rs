@@ -13,6 +13,7 @@ pub mod positions;
 pub mod source;
 pub mod gating;
 pub mod drive;
+mod chunks;
 mod finish;
 pub mod create;
 

@@ -82,7 +82,7 @@ fn warnings_are_found_with_their_place_and_stop_nothing() {
         let index = "CREATE INDEX CONCURRENTLY ON public.shows (hall_id);";
         assert_eq!(
             found,
-            [("W333", Some(4), None), ("W305", Some(5), Some(index))]
+            [("W333", Some(4), None), ("W305", Some(7), Some(index))]
         );
         assert!(!own.findings.has_errors());
         assert_eq!(

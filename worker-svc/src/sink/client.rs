@@ -4,8 +4,8 @@
 
 use std::fmt;
 use std::io::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -21,6 +21,10 @@ use crate::outcome;
 
 /// Longest time for connecting to an address that failed before.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An address that failed is left out so long while another is up: a dead one may take the whole of
+/// [`CONNECT_TIMEOUT`] to say so.
+const REST: Duration = Duration::from_secs(30);
 
 /// A client of one OpenSearch cluster. Cheap to clone.
 #[derive(Clone)]
@@ -43,6 +47,8 @@ struct Node {
     transport: Transport,
     /// The last request got through.
     up: AtomicBool,
+    /// When it failed last; `None` when it never did.
+    failed_at: Mutex<Option<Instant>>,
 }
 
 impl fmt::Debug for Sink {
@@ -187,22 +193,23 @@ impl Sink {
         })
     }
 
-    /// The next address that is up, else the next that takes a connection.
+    /// The next address that is up; one that was not tried yet or has rested long enough is tried
+    /// when its turn comes. Else the next that takes a connection.
     async fn next_node(&self) -> Result<&Node, Failure> {
         let count = self.inner.nodes.len();
         let start = self.inner.turn.fetch_add(1, Ordering::Relaxed);
         let in_turn =
             || (0..count).filter_map(|n| self.inner.nodes.get(start.wrapping_add(n) % count));
-        if let Some(node) = in_turn().find(|node| node.up.load(Ordering::Relaxed)) {
-            return Ok(node);
+        for node in in_turn() {
+            let is_up = node.up.load(Ordering::Relaxed);
+            if is_up || (node.has_rested() && node.connect().await.is_ok()) {
+                return Ok(node);
+            }
         }
         let mut last = None;
         for node in in_turn() {
             match node.connect().await {
-                Ok(()) => {
-                    node.up.store(true, Ordering::Relaxed);
-                    return Ok(node);
-                }
+                Ok(()) => return Ok(node),
                 Err(failure) => last = Some(failure),
             }
         }
@@ -270,19 +277,42 @@ impl Node {
             port,
             transport,
             up: AtomicBool::new(false),
+            failed_at: Mutex::new(None),
         })
     }
 
+    fn has_rested(&self) -> bool {
+        let failed_at = *self
+            .failed_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        failed_at.is_none_or(|at| at.elapsed() >= REST)
+    }
+
+    fn goes_down(&self) {
+        self.up.store(false, Ordering::Relaxed);
+        *self
+            .failed_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
     async fn connect(&self) -> Result<(), Failure> {
-        let failed = |reason: String| Failure::NotSent {
-            to: self.name.clone(),
-            reason,
+        let failed = |reason: String| {
+            self.goes_down();
+            Failure::NotSent {
+                to: self.name.clone(),
+                reason,
+            }
         };
         // An IPv6 host stands in brackets in a URL.
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
         let connecting = tokio::net::TcpStream::connect((host, self.port));
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(Ok(_stream)) => Ok(()),
+            Ok(Ok(_stream)) => {
+                self.up.store(true, Ordering::Relaxed);
+                Ok(())
+            }
             Ok(Err(error)) => Err(failed(error.to_string())),
             Err(_elapsed) => Err(failed(format!(
                 "no connection within {} s",
@@ -294,7 +324,7 @@ impl Node {
     /// Tells a connection that was never made from a reply that was lost. Whatever is
     /// not certain counts as lost.
     fn failed(&self, error: &opensearch::Error) -> Failure {
-        self.up.store(false, Ordering::Relaxed);
+        self.goes_down();
         let to = self.name.clone();
         let reason = chain(error);
         if is_refused(error) {

@@ -120,6 +120,25 @@ async fn the_second_address_takes_over_when_the_first_dies() {
 }
 
 #[tokio::test]
+async fn requests_go_to_all_addresses_in_turn_but_not_to_a_dead_one() {
+    // GIVEN two addresses that answer, and one where nobody listens.
+    let (one, two) = (
+        Loopback::start(vec![answer(200, "{}"); 4]).await,
+        Loopback::start(vec![answer(200, "{}"); 4]).await,
+    );
+    let mut options = Options::for_url(&one.url);
+    options.urls.push(Secret::new("http://127.0.0.1:1"));
+    options.urls.push(Secret::new(&two.url));
+    let sink = Sink::new(&options).unwrap();
+    // WHEN
+    for _ in 0..6 {
+        bulk(&sink).await.unwrap();
+    }
+    // THEN
+    assert_eq!((one.seen().len(), two.seen().len()), (2, 4));
+}
+
+#[tokio::test]
 async fn each_way_to_log_in_sends_its_header() {
     let basic = Authorization::Basic {
         username: Secret::new("ann"),

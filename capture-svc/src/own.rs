@@ -6,12 +6,9 @@ mod promise;
 
 pub use promise::announcements;
 
-use std::collections::BTreeSet;
-
-use definition::catalog::CATALOG_SQL;
-use definition::{Catalog, Diagnostics, Index, compile};
-use model::{Needs, TableName};
-use runtime::postgres::Error;
+use definition::{Diagnostics, Index, compile};
+use model::Needs;
+use runtime::configured;
 use tokio_postgres::Client;
 
 use crate::error::Transient;
@@ -31,8 +28,10 @@ pub struct Own {
 /// # Errors
 /// The database does not answer.
 pub async fn read(client: &Client, indexes: &[Index]) -> Result<Own, Transient> {
-    let failed = |error: Error| Transient::Postgres(error.to_string());
-    let catalog = catalog(client, indexes).await.map_err(failed)?;
+    let definitions = indexes.iter().map(|index| &*index.definition);
+    let catalog = configured::catalog(client, definitions)
+        .await
+        .map_err(|error| Transient::Postgres(error.to_string()))?;
     let mut own = Own::default();
     for index in indexes {
         let found = definition::compile::check(&index.definition, &catalog);
@@ -43,32 +42,4 @@ pub async fn read(client: &Client, indexes: &[Index]) -> Result<Own, Transient> 
         }
     }
     Ok(own)
-}
-
-/// Every table that these indexes name.
-///
-/// # Errors
-/// The database does not answer.
-pub async fn catalog(client: &Client, indexes: &[Index]) -> Result<Catalog, Error> {
-    const DOING: &str = "cannot read the catalog";
-    let failed = |error: tokio_postgres::Error| Error::from_sql(DOING, &error);
-    let names: BTreeSet<TableName> = indexes
-        .iter()
-        .flat_map(|index| definition::compile::tables(&index.definition))
-        .collect();
-    let (schemas, tables): (Vec<&str>, Vec<&str>) = names
-        .iter()
-        .map(|table| (table.schema.as_str(), table.name.as_str()))
-        .unzip();
-    let rows = client
-        .query(CATALOG_SQL, &[&schemas, &tables])
-        .await
-        .map_err(failed)?;
-    let texts: Vec<String> = rows
-        .iter()
-        .map(|row| row.try_get(0))
-        .collect::<Result<_, _>>()
-        .map_err(failed)?;
-    Catalog::from_rows(texts.iter().map(String::as_str))
-        .map_err(|error| Error::unreadable(DOING, &error))
 }

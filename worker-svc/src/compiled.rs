@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use definition::catalog::{CATALOG_SQL, Catalog};
 use definition::compile::{self, CompiledIndex};
 use definition::deployment::IndexOptions;
-use definition::{Diagnostic, Diagnostics, IndexDefinition, definition_hash, mapping};
+use definition::{Catalog, Diagnostic, Diagnostics, IndexDefinition, definition_hash, mapping};
 use model::{ColumnName, TableName};
+use runtime::configured;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
@@ -68,32 +68,12 @@ pub async fn catalog(
     client: &Client,
     definitions: &[&IndexDefinition],
 ) -> Result<Catalog, Transient> {
-    const DOING: &str = "reading the catalog";
-    let tables: std::collections::BTreeSet<TableName> = definitions
-        .iter()
-        .flat_map(|definition| compile::tables(definition))
-        .collect();
-    let schemas: Vec<&str> = tables.iter().map(|table| table.schema.as_str()).collect();
-    let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
-    let rows = client
-        .query(CATALOG_SQL, &[&schemas, &names])
+    configured::catalog(client, definitions.iter().copied())
         .await
         .map_err(|error| Transient::Postgres {
-            doing: DOING,
+            doing: "compiling the definitions",
             source: Box::new(error),
-        })?;
-    let texts: Vec<String> = rows
-        .iter()
-        .map(|row| row.try_get(0))
-        .collect::<Result<_, _>>()
-        .map_err(|error| Transient::Postgres {
-            doing: DOING,
-            source: Box::new(error),
-        })?;
-    Catalog::from_rows(texts.iter().map(String::as_str)).map_err(|error| Transient::Postgres {
-        doing: DOING,
-        source: Box::new(error),
-    })
+        })
 }
 
 /// Compiles a definition against a catalog.

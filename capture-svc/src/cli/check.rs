@@ -11,10 +11,10 @@ use runtime::cli::{CheckFlags, CommonFlags, Exit, unsupported};
 use runtime::configured::{self, Part};
 use runtime::postgres::{Error, Session};
 
+use crate::APPLICATION;
 use crate::config::Config;
 use crate::needs::Union;
 use crate::preflight::{Preflight, Settings};
-use crate::{APPLICATION, own};
 
 pub(super) async fn check(
     flags: &CheckFlags,
@@ -106,7 +106,8 @@ async fn source(
     report: &mut Report,
 ) -> Result<Catalog, Error> {
     let session = config.postgres.connect(APPLICATION).await?;
-    let catalog = own::catalog(&session, &config.indexes).await?;
+    let definitions = config.indexes.iter().map(|index| &*index.definition);
+    let catalog = configured::catalog(&session, definitions).await?;
     let mut needs = model::Needs::new();
     for index in &config.indexes {
         let fits = definition(deployment, index, &session, &catalog, report).await?;

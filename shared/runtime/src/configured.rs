@@ -6,7 +6,7 @@ mod asked;
 mod topics;
 mod unresolved;
 
-pub use asked::{identities, probed, server};
+pub use asked::{catalog, identities, probed, server};
 pub use topics::{TopicPlan, topic_plan};
 pub use unresolved::{Part, unresolved};
 

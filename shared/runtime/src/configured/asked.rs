@@ -1,10 +1,11 @@
-//! What `check` of both services asks the database.
+//! What both services ask the database about the definitions.
 //! In: an SQL session. Out: facts and findings. Must not: change anything.
 
 use std::collections::BTreeSet;
 
+use definition::catalog::CATALOG_SQL;
 use definition::report::{Ask, IDENTITIES_SQL, Identities, Probe};
-use definition::{Diagnostic, Diagnostics};
+use definition::{Catalog, Diagnostic, Diagnostics, IndexDefinition, compile};
 use model::TableName;
 use tokio_postgres::Client;
 
@@ -50,6 +51,21 @@ fn judge(number: i32, version: &str, encoding: &str, database: &str) -> Diagnost
     findings
 }
 
+/// The catalog of every table that these definitions name.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn catalog<'d>(
+    client: &Client,
+    definitions: impl IntoIterator<Item = &'d IndexDefinition>,
+) -> Result<Catalog, Error> {
+    const DOING: &str = "cannot read the catalog";
+    let tables = definitions.into_iter().flat_map(compile::tables).collect();
+    let texts = described(client, DOING, CATALOG_SQL, &tables).await?;
+    Catalog::from_rows(texts.iter().map(String::as_str))
+        .map_err(|error| Error::unreadable(DOING, &error))
+}
+
 /// The replica identities of these tables.
 ///
 /// # Errors
@@ -59,22 +75,25 @@ pub async fn identities(
     tables: &BTreeSet<TableName>,
 ) -> Result<Identities, Error> {
     const DOING: &str = "reading the replica identities";
-    let failed = |error: tokio_postgres::Error| Error::from_sql(DOING, &error);
+    let texts = described(client, DOING, IDENTITIES_SQL, tables).await?;
+    Identities::from_rows(texts.iter().map(String::as_str))
+        .map_err(|error| Error::unreadable(DOING, &error))
+}
+
+/// The texts that `sql` gives for lists of schemas and names.
+async fn described(
+    client: &Client,
+    doing: &str,
+    sql: &str,
+    tables: &BTreeSet<TableName>,
+) -> Result<Vec<String>, Error> {
     let (schemas, names): (Vec<&str>, Vec<&str>) = tables
         .iter()
         .map(|table| (table.schema.as_str(), table.name.as_str()))
         .unzip();
-    let rows = client
-        .query(IDENTITIES_SQL, &[&schemas, &names])
-        .await
-        .map_err(failed)?;
-    let texts: Vec<String> = rows
-        .iter()
-        .map(|row| row.try_get(0))
-        .collect::<Result<_, _>>()
-        .map_err(failed)?;
-    Identities::from_rows(texts.iter().map(String::as_str))
-        .map_err(|error| Error::unreadable(DOING, &error))
+    let rows = client.query(sql, &[&schemas, &names]).await;
+    rows.and_then(|rows| rows.iter().map(|row| row.try_get(0)).collect())
+        .map_err(|error| Error::from_sql(doing, &error))
 }
 
 /// Asks whether each value and condition works. A finding for each that does not, without a place

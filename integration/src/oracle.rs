@@ -40,6 +40,8 @@ use tokio_postgres::IsolationLevel;
 
 pub use compare::{Comparison, Found, compare, compare_documents};
 pub use json::Json;
+#[cfg(test)]
+pub(crate) use shape::TAGS;
 
 /// Documents by id.
 pub type Documents = BTreeMap<String, Json>;

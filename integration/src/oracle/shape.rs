@@ -330,7 +330,7 @@ impl Maker {
 }
 
 /// Every tag of a field.
-const TAGS: [&str; 32] = [
+pub(crate) const TAGS: [&str; 32] = [
     "text",
     "identifier",
     "keyword",

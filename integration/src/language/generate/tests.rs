@@ -12,6 +12,7 @@ use super::types::BASES;
 use super::{Plan, plan};
 use crate::language::case::{Case, Size};
 use crate::language::shrink;
+use crate::oracle::TAGS;
 
 /// How many seeds the words are counted over.
 const COUNTED: u64 = 300;
@@ -69,40 +70,6 @@ fn every_file_is_valid() {
 
 /// Counts the words of files: `tag`, `tag.sibling`, and what filters and the like say.
 fn count_fields(fields: &Value, depth: usize, counts: &mut BTreeMap<String, usize>) {
-    const TAGS: [&str; 32] = [
-        "text",
-        "identifier",
-        "keyword",
-        "enum",
-        "uuid",
-        "time",
-        "boolean",
-        "short",
-        "integer",
-        "long",
-        "float",
-        "double",
-        "binary",
-        "decimal",
-        "date",
-        "timestamp",
-        "json",
-        "custom",
-        "geo",
-        "map",
-        "object",
-        "constant",
-        "belongs_to",
-        "has_one",
-        "has_many",
-        "many_to_many",
-        "count",
-        "avg",
-        "sum",
-        "min",
-        "max",
-        "ids",
-    ];
     for field in fields.as_array().into_iter().flatten() {
         let map = field.as_object().expect("a field");
         // `values` and the like are no tags; the tag stands first.
